@@ -1,0 +1,28 @@
+# BLAKE3: the official C implementation. A system libblake3 where there is one, else the C sources
+# that Debian's librust-blake3-dev ships. Either way the target is lp_blake3.
+
+pkg_check_modules(BLAKE3 IMPORTED_TARGET libblake3)
+add_library(lp_blake3 INTERFACE)
+if(BLAKE3_FOUND)
+  target_link_libraries(lp_blake3 INTERFACE PkgConfig::BLAKE3)
+else()
+  file(GLOB LP_BLAKE3_DIRS /usr/share/cargo/registry/blake3-*/c)
+  list(SORT LP_BLAKE3_DIRS COMPARE NATURAL ORDER DESCENDING)
+  list(LENGTH LP_BLAKE3_DIRS LP_BLAKE3_COUNT)
+  if(LP_BLAKE3_COUNT EQUAL 0)
+    message(FATAL_ERROR "BLAKE3 not found: install libblake3-dev or librust-blake3-dev")
+  endif()
+  list(GET LP_BLAKE3_DIRS 0 LP_BLAKE3_DIR)
+  set(sources blake3.c blake3_dispatch.c blake3_portable.c)
+  if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
+    list(APPEND sources blake3_sse2_x86-64_unix.S blake3_sse41_x86-64_unix.S
+         blake3_avx2_x86-64_unix.S blake3_avx512_x86-64_unix.S)
+  elseif(CMAKE_SYSTEM_PROCESSOR MATCHES "aarch64|arm64")
+    list(APPEND sources blake3_neon.c)
+  endif()
+  list(TRANSFORM sources PREPEND ${LP_BLAKE3_DIR}/)
+  add_library(lp_blake3_c STATIC ${sources})
+  target_include_directories(lp_blake3_c SYSTEM PUBLIC ${LP_BLAKE3_DIR})
+  target_compile_options(lp_blake3_c PRIVATE -w)
+  target_link_libraries(lp_blake3 INTERFACE lp_blake3_c)
+endif()

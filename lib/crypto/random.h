@@ -1,0 +1,15 @@
+// Randomness, from libsodium.
+#pragma once
+
+#include "lib/base/bytes.h"
+#include "lib/base/error.h"
+
+namespace lp::crypto {
+
+/// Starts libsodium. Every program calls it once, first; it may be called again from any thread.
+[[nodiscard]] Status initialise() noexcept;
+
+void random_bytes(MutableByteView out) noexcept;
+[[nodiscard]] std::uint32_t random_u32() noexcept;
+
+}  // namespace lp::crypto
