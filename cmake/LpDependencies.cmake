@@ -1,4 +1,5 @@
-# Everything that is linked in and not ours.
+# Everything that is linked in and not ours. Imported targets, so that their headers count as system
+# headers and their warnings are not ours.
 
 find_package(PkgConfig REQUIRED)
 find_package(Threads REQUIRED)
@@ -7,14 +8,11 @@ find_package(OpenSSL 3.0 REQUIRED)
 find_package(SQLite3 3.40 REQUIRED)
 find_package(spdlog REQUIRED)
 find_package(CLI11 REQUIRED)
+find_package(prometheus-cpp CONFIG REQUIRED)
 pkg_check_modules(SODIUM REQUIRED IMPORTED_TARGET libsodium)
 pkg_check_modules(MNL REQUIRED IMPORTED_TARGET libmnl)
-find_package(prometheus-cpp CONFIG REQUIRED)
+pkg_check_modules(PQXX REQUIRED IMPORTED_TARGET libpqxx)
 
-# Asio: no deprecated interfaces, headers only.
-add_library(lp_asio INTERFACE)
-target_link_libraries(lp_asio INTERFACE Boost::headers Threads::Threads)
-target_compile_definitions(lp_asio INTERFACE BOOST_ASIO_NO_DEPRECATED)
-
+include(LpAsio)
 include(LpBlake3)
 include(LpBlst)
