@@ -1,0 +1,124 @@
+// Every metric of the gateway, declared in one place (docs/gateway.md, "Metrics"). Every label
+// value is fixed at start and exported as 0.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "lib/base/error.h"
+#include "lib/messages/registration_errors.h"
+
+namespace prometheus {
+class Counter;
+class Gauge;
+class Histogram;
+class Registry;
+}  // namespace prometheus
+
+namespace lp::gateway::metrics {
+
+enum class RejectReason : std::uint8_t { max_connections, per_address, shutting_down };
+inline constexpr std::array<std::string_view, 3> reject_reason_labels{
+    "max_connections", "per_address", "shutting_down"};
+
+/// Why a ClientHello was not taken.
+enum class HelloFailure : std::uint8_t {
+  timeout,
+  closed,
+  oversize,
+  too_short,
+  version,
+  type,
+  size,
+  header,
+  timestamp,
+  replayed,
+  io_error,
+  shutting_down
+};
+inline constexpr std::array<std::string_view, 12> hello_failure_labels{
+    "timeout", "closed", "oversize",  "too_short", "version",  "type",
+    "size",    "header", "timestamp", "replayed",  "io_error", "shutting_down"};
+
+/// Why a handshake did not complete.
+enum class HandshakeFailure : std::uint8_t {
+  timeout,
+  closed,
+  oversize,
+  too_short,
+  version,
+  type,
+  size,
+  session_id,
+  counter,
+  decrypt,
+  low_order,
+  static_key_mismatch,
+  io_error,
+  shutting_down,
+  other
+};
+inline constexpr std::array<std::string_view, 15> handshake_failure_labels{
+    "timeout",  "closed",        "oversize", "too_short", "version",   "type",
+    "size",     "session_id",    "counter",  "decrypt",   "low_order", "static_key_mismatch",
+    "io_error", "shutting_down", "other"};
+[[nodiscard]] HelloFailure hello_failure(Error error) noexcept;
+[[nodiscard]] HandshakeFailure handshake_failure(Error error) noexcept;
+
+enum class Step : std::uint8_t { wireguard, database, ecash, response };
+inline constexpr std::array<std::string_view, 4> step_labels{"wireguard", "database", "ecash",
+                                                             "response"};
+
+/// Handles are good as long as this object; all may be used from any thread.
+class Metrics {
+ public:
+  Metrics();
+  ~Metrics();
+  Metrics(const Metrics&) = delete;
+  Metrics& operator=(const Metrics&) = delete;
+
+  // One outcome for each connection that was not rejected.
+  void connection_opened();
+  void connection_closed(bool success, double seconds);
+  void connection_rejected(RejectReason reason);
+  void bytes_received(std::uint64_t count);
+  void bytes_sent(std::uint64_t count);
+
+  void client_hello_failed(HelloFailure reason);
+  void handshake_succeeded(double seconds);
+  void handshake_failed(HandshakeFailure reason, double seconds);
+
+  // One outcome for each attempt.
+  void registration_attempted();
+  void registration_succeeded(bool mixnet, double seconds);
+  void registration_failed(messages::RegistrationFailure reason, double seconds);
+  void step(Step step, double seconds);
+  void credential_verified();
+  void credential_rejected(messages::RegistrationFailure reason);
+  void bandwidth_allocated(std::uint64_t bytes);
+
+  // ClientHello replay cache, accept pauses, comparisons with WireGuard.
+  void hello_cache_evicted();
+  void set_hello_cache_entries(std::uint64_t entries);
+  void accept_paused();
+  void set_mock_ecash(bool mock);
+  void set_wireguard(bool healthy, std::uint64_t peers, std::uint64_t pending_removals);
+  void set_storage(bool healthy, std::uint64_t transactions, std::uint64_t failed_transactions,
+                   std::uint64_t statements, std::uint64_t queue_length);
+
+  /// lp_active_lp_connections.
+  [[nodiscard]] std::uint64_t active_connections() const;
+
+  /// Prometheus text format 0.0.4 of everything.
+  [[nodiscard]] std::string text() const;
+  [[nodiscard]] prometheus::Registry& registry();
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace lp::gateway::metrics
