@@ -9,6 +9,7 @@
 #include "gateway/metrics/metrics.h"
 #include "gateway/storage/storage.h"
 #include "gateway/wireguard/controller.h"
+#include "gateway/wireguard/leases.h"
 #include "lib/base/clock.h"
 #include "lib/messages/registration.h"
 #include "lib/messages/registration_errors.h"
@@ -26,6 +27,8 @@ struct Attempt {
   ByteView plaintext;                 ///< the decrypted request; copied before returning
   messages::IpAddress local_address;  ///< the address the client connected to
   std::uint32_t timestamp_tolerance_secs = 30;
+  /// After this no ticket is taken any more: the client has been told `processing_timeout`.
+  MonotonicTime deadline = MonotonicTime::max();
 };
 
 /// The answer to be sent, and what to count.
@@ -46,8 +49,11 @@ class Registrar {
   /// Answers exactly once, on any thread or before returning. A registration that has begun goes on
   /// to its end whether or not anybody still waits for it.
   virtual void submit(const Attempt& attempt, AnswerDone done) = 0;
-  /// Registrations not answered yet.
+  /// Registrations not ended yet.
   [[nodiscard]] virtual std::size_t in_flight() const = 0;
+  /// Tries again the compensations that the storage could not carry out. Their keys stay leased
+  /// until they are done. Called with each comparison of database and WireGuard.
+  virtual void retry_compensations() = 0;
 };
 
 /// The references must outlive it.

@@ -51,22 +51,37 @@ class Backend {
 [[nodiscard]] std::unique_ptr<Backend> make_memory_backend();
 
 /// The channel to the backend's thread. Functions may be called from any thread; completions run
-/// on the controller's threads and must not block.
+/// on the controller's threads, or before returning where an operation is refused at once, and must
+/// not block.
 class Controller {
  public:
   virtual ~Controller() = default;
-  /// Refused at once while the backend is known to be down (kind unavailable).
+  /// Refused at once (kind unavailable) while the backend is known to be down.
   virtual void add_peer(PeerConfig peer, Done<std::monostate> done) = 0;
   virtual void remove_peer(const crypto::X25519Public& key, Done<std::monostate> done) = 0;
   virtual void list_peers(Done<std::vector<PeerConfig>> done) = 0;
   [[nodiscard]] virtual bool healthy() const = 0;
   /// Peers in WireGuard as of the last operation.
   [[nodiscard]] virtual std::size_t peer_count() const = 0;
+  /// Called on the controller's thread when a backend that was down answers again.
+  virtual void on_recovery(std::function<void()> callback) = 0;
+  /// Answers what waits with `unavailable` and ends the threads.
   virtual void shut_down() = 0;
 };
 
-/// A controller with one thread on `backend`. An operation that outlives the deadline is answered
-/// `timeout`; its late effect is undone by the next comparison with the database.
-[[nodiscard]] std::unique_ptr<Controller> make_controller(std::unique_ptr<Backend> backend);
+struct ControllerOptions {
+  std::chrono::milliseconds deadline = operation_deadline;  ///< from submission to answer
+  std::chrono::milliseconds probe_interval{2'000};          ///< of a backend that is down
+};
+
+/// A controller with one thread on `backend` and one that watches deadlines, so that a backend that
+/// hangs never stalls a caller. An operation that outlives the deadline before it was begun is never
+/// carried out; one that outlives it inside the backend is answered `timeout`, and what it does
+/// later is set right by the caller's noted removal or the next comparison with the database.
+///
+/// A breaker: after `unavailable` or `timeout` operations are refused at once, and the backend is
+/// asked for its peers every `probe_interval` until it answers.
+[[nodiscard]] std::unique_ptr<Controller> make_controller(std::unique_ptr<Backend> backend,
+                                                          ControllerOptions options = {});
 
 }  // namespace lp::gateway::wireguard
