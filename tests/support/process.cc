@@ -6,11 +6,11 @@
 #include <poll.h>
 #include <signal.h>
 #include <sys/eventfd.h>
-#include <sys/pidfd.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -202,7 +202,8 @@ void Child::Impl::start(const ChildOptions& options) {
   input = in.write_end;
   out.fd = stdout_pipe.read_end;
   err.fd = stderr_pipe.read_end;
-  pidfd = ::pidfd_open(pid, 0);
+  // Not <sys/pidfd.h>: glibc 2.36 declares its functions with C++ linkage.
+  pidfd = static_cast<int>(::syscall(SYS_pidfd_open, pid, 0));
   if (pidfd < 0) throw_errno("pidfd_open");
   ::fcntl(pidfd, F_SETFD, FD_CLOEXEC);
   stop_event = ::eventfd(0, EFD_CLOEXEC);
