@@ -37,11 +37,12 @@ enum class HelloFailure : std::uint8_t {
   timestamp,
   replayed,
   io_error,
-  shutting_down
+  shutting_down,
+  other
 };
-inline constexpr std::array<std::string_view, 12> hello_failure_labels{
-    "timeout", "closed", "oversize",  "too_short", "version",  "type",
-    "size",    "header", "timestamp", "replayed",  "io_error", "shutting_down"};
+inline constexpr std::array<std::string_view, 13> hello_failure_labels{
+    "timeout", "closed",    "oversize", "too_short", "version",       "type", "size",
+    "header",  "timestamp", "replayed", "io_error",  "shutting_down", "other"};
 
 /// Why a handshake did not complete.
 enum class HandshakeFailure : std::uint8_t {
@@ -65,6 +66,8 @@ inline constexpr std::array<std::string_view, 15> handshake_failure_labels{
     "timeout",  "closed",        "oversize", "too_short", "version",   "type",
     "size",     "session_id",    "counter",  "decrypt",   "low_order", "static_key_mismatch",
     "io_error", "shutting_down", "other"};
+
+/// The label of what the library refused, for every Error.
 [[nodiscard]] HelloFailure hello_failure(Error error) noexcept;
 [[nodiscard]] HandshakeFailure handshake_failure(Error error) noexcept;
 
@@ -72,7 +75,18 @@ enum class Step : std::uint8_t { wireguard, database, ecash, response };
 inline constexpr std::array<std::string_view, 4> step_labels{"wireguard", "database", "ecash",
                                                              "response"};
 
-/// Handles are good as long as this object; all may be used from any thread.
+/// The failures that lp_credential_verification_failed tells apart. Any other is "other" there.
+inline constexpr std::array credential_failures{
+    messages::RegistrationFailure::credential_scheme_unsupported,
+    messages::RegistrationFailure::wrong_amount,
+    messages::RegistrationFailure::credential_expired,
+    messages::RegistrationFailure::unknown_verification_key,
+    messages::RegistrationFailure::bad_signature,
+    messages::RegistrationFailure::credential_already_spent,
+    messages::RegistrationFailure::gateway_busy};
+
+/// All functions may be called from any thread and cost a few atomic operations; only `text` walks
+/// the whole registry. Durations are seconds of the monotonic clock.
 class Metrics {
  public:
   Metrics();
@@ -106,13 +120,15 @@ class Metrics {
   void accept_paused();
   void set_mock_ecash(bool mock);
   void set_wireguard(bool healthy, std::uint64_t peers, std::uint64_t pending_removals);
+  /// Totals since start, as the storage counts them.
   void set_storage(bool healthy, std::uint64_t transactions, std::uint64_t failed_transactions,
                    std::uint64_t statements, std::uint64_t queue_length);
 
   /// lp_active_lp_connections.
   [[nodiscard]] std::uint64_t active_connections() const;
 
-  /// Prometheus text format 0.0.4 of everything.
+  /// Prometheus text format 0.0.4 of everything. Refreshes the process's own gauges. Where the text
+  /// says that no connection is active, it has the outcome of every connection there was.
   [[nodiscard]] std::string text() const;
   [[nodiscard]] prometheus::Registry& registry();
 
