@@ -59,4 +59,24 @@ std::ostream& operator<<(std::ostream& out, const Secret<N>&) {
   return out << redacted;
 }
 
+/// Secret bytes whose number changes: wiped before every reuse and at the end.
+class SecretBuffer {
+ public:
+  SecretBuffer() noexcept = default;
+  SecretBuffer(SecretBuffer&& other) noexcept;
+  SecretBuffer& operator=(SecretBuffer&& other) noexcept;
+  SecretBuffer(const SecretBuffer&) = delete;
+  SecretBuffer& operator=(const SecretBuffer&) = delete;
+  ~SecretBuffer();
+
+  /// Wipes what it holds and makes room for `size` bytes, all zero. Views into it end.
+  MutableByteView reset(std::size_t size);
+  [[nodiscard]] ByteView bytes() const noexcept { return bytes_; }
+
+ private:
+  Bytes bytes_;
+};
+
+std::ostream& operator<<(std::ostream& out, const SecretBuffer&);
+
 }  // namespace lp

@@ -4,15 +4,16 @@
 
 #include <array>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string_view>
 #include <variant>
 
 #include "lib/base/bytes.h"
 #include "lib/base/error.h"
+#include "lib/base/secret.h"
 #include "lib/crypto/keys.h"
-#include "lib/noise/handshake_state.h"
-#include "lib/replay/window.h"
+#include "lib/session/transport.h"
 #include "lib/wire/packet.h"
 
 namespace lp::session {
@@ -75,9 +76,11 @@ class Actions {
   std::size_t size_ = 0;
 };
 
-/// Packets dropped in transport before the connection fails.
+/// Packets that transport may drop; one more fails with too_many_dropped.
 inline constexpr unsigned max_dropped_packets = 16;
 
+/// One connection's protocol, from message 1 to its end. Move-only; a machine that was moved from
+/// is in `failed`. Not thread-safe. In `failed` it holds no keys any more.
 class StateMachine {
  public:
   /// The initiator takes over its key pair. `ephemeral` is for tests with fixed keys.
@@ -96,16 +99,16 @@ class StateMachine {
   StateMachine& operator=(StateMachine&&) noexcept;
   ~StateMachine();
 
-  /// Takes one input. An error leaves the machine in `failed`, except input_not_allowed (StartHandshake
-  /// or SendData where the state has no use for them: the caller's mistake) and plaintext_too_long,
-  /// which leave it as it was. Any input in `failed` gives machine_failed.
+  /// Takes one input. An error leaves the machine in `failed`, except input_not_allowed
+  /// (StartHandshake or SendData where the state has no use for them: the caller's mistake) and
+  /// plaintext_too_long, which leave it as it was. Any input in `failed` gives machine_failed.
   [[nodiscard]] Result<Actions> process(const Input& input);
 
   [[nodiscard]] Role role() const noexcept { return role_; }
   [[nodiscard]] State state() const noexcept { return state_; }
   [[nodiscard]] std::uint32_t lp_id() const noexcept { return lp_id_; }
   /// The largest packet that the present state takes, for FrameReader::next: exact in a handshake,
-  /// max_packet_size in transport.
+  /// wire::max_packet_size in transport, 0 in `failed`.
   [[nodiscard]] std::size_t max_packet_size() const noexcept;
   /// Packets dropped so far.
   [[nodiscard]] unsigned dropped() const noexcept { return dropped_; }
@@ -113,13 +116,46 @@ class StateMachine {
   [[nodiscard]] std::optional<crypto::Sha256Digest> handshake_hash() const noexcept;
 
  private:
-  StateMachine(Role role, std::uint32_t lp_id, const wire::Salt& salt) noexcept;
-  struct Handshake;  // what is needed until HandshakeComplete, freed then
-  // (private members: see the implementation's section below)
+  struct Handshake;   // what is needed until HandshakeComplete, freed then
+  struct Transition;  // one row of the table of what is legal
+  static const Transition legal[];
+  enum class Event : std::uint8_t;
+
+  StateMachine(Role role, std::uint32_t lp_id, std::unique_ptr<Handshake> handshake) noexcept;
+
+  [[nodiscard]] const Transition* find(Event event) const noexcept;
+  [[nodiscard]] Result<Actions> use(Event event, ByteView plaintext);
+  [[nodiscard]] Result<Actions> receive(ByteView packet);
+  [[nodiscard]] Result<Actions> drop(Error reason) noexcept;
+  [[nodiscard]] Result<Actions> take(const Transition& transition, std::uint64_t counter,
+                                     ByteView content);
+  void fail_for_good() noexcept;
+
+  // The steps that transitions name.
+  [[nodiscard]] Result<Actions> take_busy(std::uint64_t counter, ByteView content);
+  [[nodiscard]] Result<Actions> send_message_1(std::uint64_t counter, ByteView content);
+  [[nodiscard]] Result<Actions> answer_message_1(std::uint64_t counter, ByteView content);
+  [[nodiscard]] Result<Actions> answer_message_2(std::uint64_t counter, ByteView content);
+  [[nodiscard]] Result<Actions> take_message_3(std::uint64_t counter, ByteView content);
+  [[nodiscard]] Result<Actions> seal(std::uint64_t counter, ByteView plaintext);
+  [[nodiscard]] Result<Actions> open(std::uint64_t counter, ByteView content);
+
+  [[nodiscard]] SendPacket handshake_packet(std::uint64_t counter, ByteView message);
+  template <typename Noise>
+  void complete(Noise& noise) noexcept;
+
   Role role_;
   State state_ = State::waiting_for_handshake;
-  unsigned dropped_ = 0;
+  std::uint8_t dropped_ = 0;
   std::uint32_t lp_id_;
+  std::unique_ptr<Handshake> handshake_;
+  std::optional<Transport> transport_;
+  std::optional<crypto::Sha256Digest> handshake_hash_;
+  Bytes frame_;             // what SendPacket shows
+  SecretBuffer plaintext_;  // what DeliverData shows
 };
+
+// A gateway holds one for each of its connections, 10,000 by default.
+static_assert(sizeof(StateMachine) <= 512);
 
 }  // namespace lp::session

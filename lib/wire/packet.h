@@ -27,10 +27,15 @@ struct PacketView {
 
 /// The header alone, from the first `header_size` bytes of a packet. Fails with
 /// version_unsupported, then message_type_unknown; reserved bytes are ignored.
-[[nodiscard]] Result<Header> parse_header(std::span<const std::uint8_t, header_size> bytes) noexcept;
+[[nodiscard]] Result<Header> parse_header(
+    std::span<const std::uint8_t, header_size> bytes) noexcept;
 
-/// A whole packet without its frame length. In this order: frame_oversize, packet_too_short,
-/// version_unsupported, message_type_unknown, busy_with_content, client_hello_size.
+/// Header and content of a whole packet without its frame length, of any type and size. In this
+/// order: frame_oversize, packet_too_short, version_unsupported, message_type_unknown. For callers
+/// whose state decides which type and size may follow.
+[[nodiscard]] Result<PacketView> split_packet(ByteView packet) noexcept;
+
+/// The same, and the size that the type itself has: busy_with_content, client_hello_size.
 [[nodiscard]] Result<PacketView> parse_packet(ByteView packet) noexcept;
 
 /// Appends frame length, header, `content_size` bytes for the content and the trailer to `out`, and
@@ -58,8 +63,8 @@ struct ClientHello {
   /// A fresh salt for `now`: the time, then 24 random bytes.
   [[nodiscard]] static ClientHello make(const crypto::X25519Public& client_public_key,
                                         UnixSeconds now) noexcept;
-  /// From a packet that parse_packet has taken. Fails with message_type_unexpected where it is
-  /// not a ClientHello, session_id_mismatch or counter_unexpected where these are not 0.
+  /// Fails with message_type_unexpected where the packet is not a ClientHello, client_hello_size,
+  /// session_id_mismatch or counter_unexpected where these are not 0.
   [[nodiscard]] static Result<ClientHello> from_packet(const PacketView& packet) noexcept;
   /// Appends the frame to `out`.
   void append_frame(Bytes& out) const;

@@ -1,0 +1,20 @@
+#include "lib/crypto/random.h"
+
+#include <sodium.h>
+
+namespace lp::crypto {
+
+Status initialise() noexcept {
+  if (sodium_init() < 0) return fail(Error::randomness_unavailable);
+  return {};
+}
+
+void random_bytes(MutableByteView out) noexcept {
+  randombytes_buf(out.data(), out.size());
+}
+
+std::uint32_t random_u32() noexcept {
+  return randombytes_random();
+}
+
+}  // namespace lp::crypto
