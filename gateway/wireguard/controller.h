@@ -75,9 +75,9 @@ struct ControllerOptions {
 };
 
 /// A controller with one thread on `backend` and one that watches deadlines, so that a backend that
-/// hangs never stalls a caller. An operation that outlives the deadline before it was begun is never
-/// carried out; one that outlives it inside the backend is answered `timeout`, and what it does
-/// later is set right by the caller's noted removal or the next comparison with the database.
+/// hangs never stalls a caller. An operation that outlives the deadline before it was begun is
+/// never carried out; one that outlives it inside the backend is answered `timeout`, and what it
+/// does later is set right by the caller's noted removal or the next comparison with the database.
 ///
 /// A breaker: after `unavailable` or `timeout` operations are refused at once, and the backend is
 /// asked for its peers every `probe_interval` until it answers.

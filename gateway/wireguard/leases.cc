@@ -16,8 +16,8 @@ const std::uint64_t hash_seed = [] {
   return seed;
 }();
 
-// Grants run in a loop instead of one inside the other: a queue of thousands that all answer at once
-// would otherwise be that many stack frames.
+// Grants run in a loop instead of one inside the other: a queue of thousands that all answer at
+// once would otherwise be that many stack frames.
 thread_local std::vector<std::pair<Leases::Granted, Lease>>* running_grants = nullptr;
 
 void run_grant(Leases::Granted granted, Lease lease) {

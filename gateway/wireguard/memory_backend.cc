@@ -20,7 +20,8 @@ class MemoryBackend final : public Backend {
   WireguardResult<std::vector<PeerConfig>> list_peers() override {
     std::vector<PeerConfig> peers;
     peers.reserve(peers_.size());
-    for (const auto& [key, peer] : peers_) peers.push_back(peer);
+    for (const auto& [key, peer] : peers_)
+      peers.push_back(peer);
     return peers;
   }
 
@@ -30,6 +31,8 @@ class MemoryBackend final : public Backend {
 
 }  // namespace
 
-std::unique_ptr<Backend> make_memory_backend() { return std::make_unique<MemoryBackend>(); }
+std::unique_ptr<Backend> make_memory_backend() {
+  return std::make_unique<MemoryBackend>();
+}
 
 }  // namespace lp::gateway::wireguard

@@ -1,5 +1,5 @@
-// Compares database and WireGuard (docs/gateway.md, "WireGuard"): at start, every 30 seconds, and at
-// once when a backend that failed comes back. The database is right.
+// Compares database and WireGuard (docs/gateway.md, "WireGuard"): at start, every 30 seconds, and
+// at once when a backend that failed comes back. The database is right.
 #pragma once
 
 #include <chrono>
