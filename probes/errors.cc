@@ -59,10 +59,11 @@ constexpr std::array table{
     ErrorCode{C::source_address_unusable, "source_address_unusable", "connect", unknown,
               "the source address cannot be used", "check --source-address against ip(8) address"},
     // client_hello, handshake
-    ErrorCode{C::busy, "busy", "client_hello, handshake", failed,
-              "the gateway answered Busy: it is at its connection limit",
-              "try again later; on the gateway see max_connections, max_connections_per_address and "
-              "lp_connections_rejected_total"},
+    ErrorCode{
+        C::busy, "busy", "client_hello, handshake", failed,
+        "the gateway answered Busy: it is at its connection limit",
+        "try again later; on the gateway see max_connections, max_connections_per_address and "
+        "lp_connections_rejected_total"},
     ErrorCode{C::closed_after_client_hello, "closed_after_client_hello", "client_hello", failed,
               "the gateway closed the connection on ClientHello and message 1",
               "wrong identity, or a clock that is off? On the gateway see lp_client_hello_failed "
@@ -150,8 +151,8 @@ constexpr std::array table{
               "the ticket type does not fit the mode", "check --ticket-type against --mode"},
     ErrorCode{C::mode_unsupported, "mode_unsupported", "response", failed,
               "the gateway does not serve this mode", "try the other --mode"},
-    ErrorCode{C::credential_scheme_unsupported, "credential_scheme_unsupported", "response",
-              failed, "the gateway cannot verify this kind of credential",
+    ErrorCode{C::credential_scheme_unsupported, "credential_scheme_unsupported", "response", failed,
+              "the gateway cannot verify this kind of credential",
               "a mock ticket needs a gateway with use_mock_ecash"},
     ErrorCode{C::credential_wrong_amount, "credential_wrong_amount", "response", failed,
               "the ticket's amount is not what its type is worth",
@@ -178,8 +179,7 @@ constexpr std::array table{
               "the gateway could not write to its database",
               "check the gateway's disk and database; the ticket is still good"},
     ErrorCode{C::gateway_busy, "gateway_busy", "response", failed,
-              "the gateway is too busy to register",
-              "try again later; the ticket is still good"},
+              "the gateway is too busy to register", "try again later; the ticket is still good"},
     ErrorCode{C::processing_timeout, "processing_timeout", "response", failed,
               "the gateway did not finish the registration in time",
               "see lp_registration_step_duration_seconds on the gateway"},
@@ -219,8 +219,7 @@ constexpr ProbeCode code_of_failure(messages::RegistrationFailure failure) {
 
 consteval bool sentences_have_codes() {
   for (const auto& error : messages::registration_errors) {
-    if (table[static_cast<std::size_t>(code_of_failure(error.failure))].name !=
-        error.probe_code) {
+    if (table[static_cast<std::size_t>(code_of_failure(error.failure))].name != error.probe_code) {
       return false;
     }
   }
@@ -230,7 +229,9 @@ static_assert(sentences_have_codes(), "registration_errors.h and ProbeCode have 
 
 }  // namespace
 
-std::string_view name(Stage stage) noexcept { return stage_names[static_cast<std::size_t>(stage)]; }
+std::string_view name(Stage stage) noexcept {
+  return stage_names[static_cast<std::size_t>(stage)];
+}
 
 std::optional<Stage> stage_from_name(std::string_view text) noexcept {
   for (std::size_t i = 0; i < stage_count; ++i) {
@@ -239,11 +240,17 @@ std::optional<Stage> stage_from_name(std::string_view text) noexcept {
   return std::nullopt;
 }
 
-std::span<const ErrorCode> error_codes() noexcept { return table; }
+std::span<const ErrorCode> error_codes() noexcept {
+  return table;
+}
 
-const ErrorCode& entry(ProbeCode code) noexcept { return table[static_cast<std::size_t>(code)]; }
+const ErrorCode& entry(ProbeCode code) noexcept {
+  return table[static_cast<std::size_t>(code)];
+}
 
-std::string_view name(ProbeCode code) noexcept { return entry(code).name; }
+std::string_view name(ProbeCode code) noexcept {
+  return entry(code).name;
+}
 
 ProbeCode code_of_sentence(std::string_view sentence) noexcept {
   const auto failure = messages::from_sentence(sentence);

@@ -39,12 +39,12 @@ inline constexpr int ok = 0;
 inline constexpr int warning = 1;
 inline constexpr int failed = 2;
 inline constexpr int unknown = 3;
-inline constexpr int usage = 64;        // EX_USAGE
-inline constexpr int no_input = 66;     // EX_NOINPUT
-inline constexpr int unavailable = 69;  // EX_UNAVAILABLE
-inline constexpr int internal = 70;     // EX_SOFTWARE
+inline constexpr int usage = 64;          // EX_USAGE
+inline constexpr int no_input = 66;       // EX_NOINPUT
+inline constexpr int unavailable = 69;    // EX_UNAVAILABLE
+inline constexpr int internal = 70;       // EX_SOFTWARE
 inline constexpr int cannot_create = 73;  // EX_CANTCREAT
-inline constexpr int config = 78;       // EX_CONFIG
+inline constexpr int config = 78;         // EX_CONFIG
 }  // namespace exit_status
 
 enum class ProbeCode : std::uint8_t {

@@ -109,8 +109,7 @@ Outcome<void> LpRegistrationClient::send_registration_request(
 Outcome<messages::RegistrationResponse> LpRegistrationClient::receive_registration_response(
     MonotonicTime deadline) {
   if (!times_.request_sent) {
-    return fail(Stage::response, ProbeCode::internal,
-                "receive_registration_response out of order");
+    return fail(Stage::response, ProbeCode::internal, "receive_registration_response out of order");
   }
   while (true) {
     auto packet = read_packet(Phase::response, deadline);
@@ -209,8 +208,7 @@ Outcome<ByteView> LpRegistrationClient::read_packet(Phase phase, MonotonicTime d
       if (options_.observer != nullptr) {
         const auto header = wire::parse_header((*packet)->first<wire::header_size>());
         options_.observer->on_packet({Direction::received, std::chrono::steady_clock::now(),
-                                      **packet,
-                                      header ? std::optional(*header) : std::nullopt});
+                                      **packet, header ? std::optional(*header) : std::nullopt});
       }
       return **packet;
     }
@@ -239,10 +237,9 @@ ProbeError LpRegistrationClient::closed(Phase phase, int error) const {
   const bool reset = error == ECONNRESET || error == EPIPE;
   const std::string how = error == 0 ? "closed" : reset ? "reset" : errno_text(error);
   if (reader_.buffered() > 0) {
-    return {phase <= Phase::handshake ? Stage::handshake : Stage::response,
-            ProbeCode::closed_mid_frame,
-            fmt::format("connection {} with {} bytes of an unfinished frame", how,
-                        reader_.buffered())};
+    return {
+        phase <= Phase::handshake ? Stage::handshake : Stage::response, ProbeCode::closed_mid_frame,
+        fmt::format("connection {} with {} bytes of an unfinished frame", how, reader_.buffered())};
   }
   if (error != 0 && !reset) {
     return {phase_stages[static_cast<std::size_t>(phase)], ProbeCode::connection_failed, how};
@@ -280,9 +277,8 @@ ProbeError LpRegistrationClient::timed_out(Phase phase) const {
   }
   if (auto error = dropped()) return *error;
   return {Stage::response, ProbeCode::response_timeout,
-          reader_.buffered() == 0
-              ? std::string("no byte of a response")
-              : fmt::format("only {} bytes of a response", reader_.buffered())};
+          reader_.buffered() == 0 ? std::string("no byte of a response")
+                                  : fmt::format("only {} bytes of a response", reader_.buffered())};
 }
 
 ProbeError LpRegistrationClient::refused(Phase phase, Error error, std::string detail) const {
@@ -302,8 +298,7 @@ std::optional<ProbeError> LpRegistrationClient::dropped() const {
 Outcome<void> judge(const messages::RegistrationResponse& response, const messages::Mode& mode) {
   if (!response.success) {
     if (!response.error) {
-      return fail(Stage::response, ProbeCode::registration_rejected,
-                  "the gateway gave no reason");
+      return fail(Stage::response, ProbeCode::registration_rejected, "the gateway gave no reason");
     }
     return fail(Stage::response, code_of_sentence(*response.error), printable(*response.error));
   }

@@ -29,10 +29,10 @@ struct ClientOptions {
   /// ClientHello and message 1 share one write, and so do message 3 and the request. Without it
   /// each packet is a write of its own.
   bool coalesce = true;
-  std::optional<Endpoint> source;      ///< local address to bind to
-  PacketObserver* observer = nullptr;  ///< outlives the client
-  int cancel_fd = -1;                  ///< readable: every wait ends with `interrupted`
-  const WallClock* clock = nullptr;    ///< for ClientHello's timestamp; the system's by default
+  std::optional<Endpoint> source = std::nullopt;  ///< local address to bind to
+  PacketObserver* observer = nullptr;             ///< outlives the client
+  int cancel_fd = -1;                             ///< readable: every wait ends with `interrupted`
+  const WallClock* clock = nullptr;  ///< for ClientHello's timestamp; the system's by default
 };
 
 /// When each step ended. Nothing for a step that has not.

@@ -15,8 +15,8 @@ enum class Direction : std::uint8_t { sent, received };
 /// One frame. Views are good during the call.
 struct PacketEvent {
   Direction direction = Direction::sent;
-  MonotonicTime time;  ///< when it was handed to the kernel, or cut from the stream
-  ByteView packet;     ///< without its frame length
+  MonotonicTime time;                  ///< when it was handed to the kernel, or cut from the stream
+  ByteView packet;                     ///< without its frame length
   std::optional<wire::Header> header;  ///< nothing where the header cannot be parsed
 };
 

@@ -202,6 +202,8 @@ std::expected<Descriptor, ConnectFailure> connect_tcp(const Endpoint& to,
   return fd;
 }
 
-std::string errno_text(int error) { return std::generic_category().message(error); }
+std::string errno_text(int error) {
+  return std::generic_category().message(error);
+}
 
 }  // namespace lp::probe::client

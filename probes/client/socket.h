@@ -1,4 +1,5 @@
-// The little of sockets that the client needs: addresses, non-blocking TCP, waiting with a deadline.
+// The little of sockets that the client needs: addresses, non-blocking TCP, waiting with a
+// deadline.
 #pragma once
 
 #include <sys/socket.h>
