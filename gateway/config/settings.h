@@ -23,7 +23,7 @@ struct StageDeadlines {
 };
 
 struct Settings {
-  std::filesystem::path data_dir;
+  std::filesystem::path data_dir{"/var/lib/lp-gateway"};
 
   // LP listener
   std::vector<std::string> bind_address{"0.0.0.0"};
