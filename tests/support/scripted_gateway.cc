@@ -215,10 +215,11 @@ class Session {
     auto response = ScriptedGateway::good_response(request.mode);
     switch (fault_) {
       case Fault::refusal:
-        response = {.success = false, .error = gateway_.script.sentence};
+        response = {};
+        response.error = gateway_.script.sentence;
         break;
       case Fault::refusal_without_text:
-        response = {.success = false, .error = std::nullopt};
+        response = {};
         break;
       case Fault::no_gateway_data:
         response.gateway_data.reset();
