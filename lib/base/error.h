@@ -46,6 +46,15 @@ enum class Error : std::uint8_t {
   bincode_length,            ///< a length exceeds the input or the field's limit
   bincode_tag,               ///< a tag value that the type does not have
   bincode_utf8,              ///< a String is not UTF-8
+  // BLS12-381 and tickets (docs/ecash.md)
+  point_size,                ///< a point's encoding has not its size
+  point_flags,               ///< the flag bits are not those of a compressed point
+  point_not_canonical,       ///< a coordinate is not below the field's modulus
+  point_not_on_curve,        ///< no point of the curve has this coordinate
+  point_not_in_subgroup,     ///< a point outside the subgroup of prime order
+  point_infinity,            ///< the point at infinity
+  scalar_invalid,            ///< a scalar is zero or not below the group's order
+  signature_invalid,         ///< the signature is not this message's under this key
   // use of the library
   input_not_allowed,         ///< the state machine does not take this input in this state
   machine_failed,            ///< the state machine has failed before
