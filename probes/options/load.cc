@@ -1,0 +1,300 @@
+#include "probes/options/load.h"
+
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <cerrno>
+#include <cstdlib>
+#include <fstream>
+#include <map>
+#include <sstream>
+
+#include "probes/options/table.h"
+
+namespace lp::probe::options {
+namespace {
+
+using Values = std::vector<std::string>;
+
+Stop own_error(int exit_status, std::string text) {
+  return {fmt::format("lp-probe: {}\n", text), false, exit_status};
+}
+
+Stop usage_error(std::string_view text) {
+  return own_error(exit_status::usage, fmt::format("{} (see lp-probe --help)", text));
+}
+
+/// What the command line said, before any value is looked at.
+struct CommandLine {
+  std::map<std::string_view, Values> values;  ///< by option name
+  Values targets;
+  std::optional<std::string> decode;
+};
+
+constexpr const char* description =
+    "Probes LP registration at gateways.\n"
+    "A TARGET is [IDENTITY@]HOST[:PORT], IPv6 in brackets; without an identity the gateway is\n"
+    "asked for it over HTTP.";
+
+constexpr const char* footer =
+    "Every option but those under Other is also a variable, LP_PROBE_ with upper case and\n"
+    "underscores, and a key of the configuration file, with underscores. A flag wins over a\n"
+    "variable, a variable over the file. A flag is turned off with --FLAG=false.\n"
+    "\n"
+    "Exit status: 0 all well, 1 a --warn limit passed, 2 a stage failed, 3 could not tell;\n"
+    "64 usage, 66 unreadable input, 70 internal error, 73 file not written, 78 configuration.\n"
+    "\n"
+    "  lp-probe --use-mock-ecash IDENTITY@192.0.2.1\n"
+    "  lp-probe --use-mock-ecash --gateway-ip 192.0.2.1 --count 10 --format json\n"
+    "\n"
+    "Details: lp-probe(1)";
+
+std::string flag_names(const Option& option) {
+  return option.letter == 0 ? fmt::format("--{}", option.name)
+                            : fmt::format("-{},--{}", option.letter, option.name);
+}
+
+CLI::Option* add(CLI::App& app, const Option& option) {
+  const std::string names = flag_names(option);
+  const std::string help(option.help);
+  if (option.type == Type::flag) {
+    return app.add_flag_function(
+        names, [](std::int64_t) {}, help)->group(std::string(option.group));
+  }
+  // The values are read from results(); nothing is bound.
+  auto* added = app.add_option(names, [](const CLI::results_t&) { return true; }, help);
+  added->type_name(std::string(option.value_name))->group(std::string(option.group));
+  if (option.type == Type::list) {
+    added->expected(1)->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+  } else {
+    added->expected(1)->multi_option_policy(CLI::MultiOptionPolicy::Throw);
+  }
+  return added;
+}
+
+std::expected<CommandLine, Stop> parse_command_line(const Values& args) {
+  CLI::App app(description, "lp-probe");
+  app.footer(footer);
+  app.set_help_flag("-h,--help", "Print this help and exit")->group("Other");
+  std::vector<std::pair<const Option*, CLI::Option*>> added;
+  for (const auto& option : table()) added.emplace_back(&option, add(app, option));
+  CommandLine line;
+  app.add_option("TARGET", line.targets, "What to probe: [IDENTITY@]HOST[:PORT]")
+      ->type_name("");
+  auto* decode = app.add_subcommand("decode", "Decode LP frames: a file, - or hexadecimal");
+  std::string input;
+  decode->add_option("INPUT", input, "FILE, - for standard input, or hexadecimal")
+      ->required()
+      ->type_name("");
+  decode->fallthrough();
+  try {
+    // CLI11 takes the arguments from the back.
+    app.parse(Values(args.rbegin(), args.rend()));
+  } catch (const CLI::ParseError& error) {
+    if (error.get_exit_code() == 0) {
+      std::ostringstream out;
+      std::ostringstream err;
+      app.exit(error, out, err);
+      return std::unexpected(Stop{out.str(), true, exit_status::ok});
+    }
+    return std::unexpected(usage_error(printable(error.what(), 400)));
+  }
+  for (const auto& [option, result] : added) {
+    if (result->count() > 0) line.values[option->name] = result->results();
+  }
+  if (decode->parsed()) line.decode = input;
+  return line;
+}
+
+/// Keys of the file with their values; by option name.
+using FileValues = std::map<std::string_view, Values>;
+
+std::expected<FileValues, Stop> parse_file(std::istream& file, const std::string& path) {
+  const auto bad = [&](std::string_view what) {
+    return std::unexpected(
+        own_error(exit_status::config, fmt::format("{}: {}", printable(path), what)));
+  };
+  std::vector<CLI::ConfigItem> items;
+  try {
+    items = CLI::ConfigTOML().from_config(file);
+  } catch (const std::exception& error) {
+    return bad(printable(error.what()));
+  }
+  FileValues values;
+  for (const auto& item : items) {
+    if (!item.parents.empty()) {
+      return bad(fmt::format("there are no sections, and no key '{}'",
+                             printable(item.fullname(), 60)));
+    }
+    const auto option = std::ranges::find_if(table(), [&](const Option& candidate) {
+      return !candidate.command_line_only && file_key(candidate) == item.name;
+    });
+    if (option == table().end()) {
+      return bad(fmt::format("unknown key '{}'", printable(item.name, 60)));
+    }
+    if (option->type != Type::list && (values.contains(option->name) || item.inputs.size() != 1)) {
+      return bad(fmt::format("'{}' takes one value", item.name));
+    }
+    values[option->name] = item.inputs;
+  }
+  return values;
+}
+
+std::expected<FileValues, Stop> read_file(const CommandLine& line,
+                                          const Environment& environment) {
+  std::string path;
+  const auto given = line.values.find("config");
+  if (given != line.values.end()) {
+    path = given->second.back();
+  } else {
+    const auto config_home = environment("XDG_CONFIG_HOME");
+    const auto home = environment("HOME");
+    if (config_home && !config_home->empty()) {
+      path = *config_home + "/lp-probe.toml";
+    } else if (home && !home->empty()) {
+      path = *home + "/.config/lp-probe.toml";
+    }
+  }
+  if (path.empty()) return FileValues{};
+  errno = 0;
+  std::ifstream file(path);
+  const int error = errno;
+  // A default file that is not there is no file; one that is there and cannot be read is an error.
+  if (!file) {
+    if (given == line.values.end() && (error == ENOENT || error == ENOTDIR)) return FileValues{};
+    return std::unexpected(own_error(
+        exit_status::no_input, fmt::format("{}: {}", printable(path), client::errno_text(error))));
+  }
+  // A directory opens but does not read.
+  file.peek();
+  if (file.bad()) {
+    return std::unexpected(
+        own_error(exit_status::no_input, fmt::format("{}: cannot be read", printable(path))));
+  }
+  file.clear();
+  return parse_file(file, path);
+}
+
+Values split_list(const std::string& text) {
+  Values values;
+  std::istringstream in(text);
+  for (std::string part; std::getline(in, part, ',');) values.push_back(part);
+  return values;
+}
+
+std::expected<void, Stop> apply(const Option& option, const CommandLine& line,
+                                const Environment& environment, const FileValues& file,
+                                Settings& settings) {
+  std::string origin;
+  Values values;
+  int status = exit_status::config;
+  if (const auto flag = line.values.find(option.name); flag != line.values.end()) {
+    values = flag->second;
+    origin = fmt::format("--{}", option.name);
+    status = exit_status::usage;
+  } else if (option.command_line_only) {
+    return {};
+  } else if (const auto variable = environment(environment_name(option))) {
+    values = option.type == Type::list ? split_list(*variable) : Values{*variable};
+    origin = environment_name(option);
+  } else if (const auto key = file.find(option.name); key != file.end()) {
+    values = key->second;
+    origin = fmt::format("{} in the configuration file", file_key(option));
+  }
+  if (values.empty()) return {};
+  if (auto set = option.set(settings, values); !set) {
+    return std::unexpected(own_error(status, fmt::format("{}: {}", origin, set.error())));
+  }
+  return {};
+}
+
+std::expected<void, Stop> add_targets(const CommandLine& line, Settings& settings) {
+  for (const auto& text : line.targets) {
+    auto target = parse_target(text);
+    if (!target) return std::unexpected(usage_error(target.error()));
+    settings.targets.push_back(std::move(*target));
+  }
+  if (settings.lp_address) {
+    const auto& [host, port] = *settings.lp_address;
+    settings.targets.push_back({host, std::nullopt, host, port});
+  }
+  if (settings.identity && settings.entry_gateway &&
+      *settings.identity != *settings.entry_gateway) {
+    return std::unexpected(usage_error("--identity and --entry-gateway name two gateways"));
+  }
+  if (settings.gateway_ip) {
+    if (!settings.targets.empty()) {
+      return std::unexpected(usage_error("--gateway-ip stands in place of a TARGET"));
+    }
+    if (!settings.entry_gateway) settings.entry_gateway = settings.identity;
+    return {};
+  }
+  const auto given = settings.identity ? settings.identity : settings.entry_gateway;
+  const auto bare = std::ranges::count_if(
+      settings.targets, [](const Target& target) { return !target.identity; });
+  if (given && bare > 1) {
+    return std::unexpected(usage_error("one identity and several targets without one"));
+  }
+  if (given && bare == 0 && !settings.targets.empty()) {
+    const bool agrees = std::ranges::any_of(settings.targets, [&](const Target& target) {
+      return target.identity == given;
+    });
+    if (!agrees) return std::unexpected(usage_error("the TARGET names another identity"));
+  }
+  for (auto& target : settings.targets) {
+    if (!target.identity) target.identity = given;
+  }
+  return {};
+}
+
+std::expected<void, Stop> check(const CommandLine& line, const Settings& settings) {
+  const auto refuse = [](std::string_view text) { return std::unexpected(usage_error(text)); };
+  if (settings.ipv4 && settings.ipv6) return refuse("-4 and -6 exclude each other");
+  if (settings.list_error_codes || settings.version || line.decode) return {};
+  if (settings.targets.empty() && !settings.gateway_ip) {
+    return refuse("no TARGET: give [IDENTITY@]HOST[:PORT], or --gateway-ip HOST");
+  }
+  if (!settings.use_mock_ecash) {
+    return refuse("this version has no wallet: it sends mock tickets only, with --use-mock-ecash");
+  }
+  const bool dvpn = settings.mode == ModeName::dvpn;
+  if (!dvpn && !settings.wg_config.empty()) {
+    return refuse("--wg-config needs --mode dvpn: there is no tunnel in mixnet mode");
+  }
+  if (!settings.wg_config.empty() && settings.targets.size() > 1) {
+    return refuse("--wg-config takes one target");
+  }
+  return {};
+}
+
+}  // namespace
+
+std::expected<Settings, Stop> load(const std::vector<std::string>& args,
+                                   const Environment& environment) {
+  auto line = parse_command_line(args);
+  if (!line) return std::unexpected(std::move(line.error()));
+  auto file = read_file(*line, environment);
+  if (!file) return std::unexpected(std::move(file.error()));
+  Settings settings;
+  settings.decode = line->decode;
+  for (const auto& option : table()) {
+    if (auto applied = apply(option, *line, environment, *file, settings); !applied) {
+      return std::unexpected(std::move(applied.error()));
+    }
+  }
+  if (auto added = add_targets(*line, settings); !added) {
+    return std::unexpected(std::move(added.error()));
+  }
+  if (auto checked = check(*line, settings); !checked) {
+    return std::unexpected(std::move(checked.error()));
+  }
+  return settings;
+}
+
+std::optional<std::string> process_environment(const std::string& name) {
+  const char* value = std::getenv(name.c_str());
+  return value == nullptr ? std::nullopt : std::optional<std::string>(value);
+}
+
+}  // namespace lp::probe::options

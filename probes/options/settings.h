@@ -1,0 +1,88 @@
+// Everything a run of lp-probe can be told.
+#pragma once
+
+#include <array>
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "lib/crypto/keys.h"
+#include "lib/messages/registration.h"
+#include "probes/client/socket.h"
+#include "probes/errors.h"
+#include "probes/target.h"
+
+namespace lp::probe::options {
+
+enum class Format : std::uint8_t { text, json, nagios };
+enum class Color : std::uint8_t { automatic, always, never };
+enum class LogLevel : std::uint8_t { trace, debug, info, warning, error, off };
+enum class FailOn : std::uint8_t { none, warn, crit };
+enum class ModeName : std::uint8_t { dvpn, mixnet };
+
+/// STAGE=TIME limits; the last place is for "total".
+using Thresholds = std::array<std::optional<std::chrono::nanoseconds>, stage_count + 1>;
+inline constexpr std::size_t total_threshold = stage_count;
+
+struct Settings {
+  // targets
+  std::vector<Target> targets;  ///< the command line's, or the one of --lp-address or --gateway-ip
+  std::optional<crypto::Identity> identity;
+  std::optional<crypto::Identity> entry_gateway;
+  std::optional<HostPort> lp_address;
+  std::optional<HostPort> gateway_ip;
+  bool trust_http_identity = false;
+
+  // registration
+  bool only_lp_registration = false;
+  ModeName mode = ModeName::dvpn;
+  std::optional<messages::TicketType> ticket_type;  ///< the mode's entry type where not given
+  bool use_mock_ecash = false;
+  std::string wg_config;
+
+  // repetition and time
+  std::uint64_t count = 1;
+  std::chrono::nanoseconds interval = std::chrono::seconds(1);
+  std::chrono::nanoseconds resolve_timeout = std::chrono::seconds(5);
+  std::chrono::nanoseconds http_timeout = std::chrono::seconds(5);
+  std::chrono::nanoseconds connect_timeout = std::chrono::seconds(10);
+  std::chrono::nanoseconds handshake_timeout = std::chrono::seconds(15);
+  std::chrono::nanoseconds registration_timeout = std::chrono::seconds(30);
+
+  // network
+  bool ipv4 = false;
+  bool ipv6 = false;
+  std::optional<client::Endpoint> source_address;
+
+  // judgement
+  Thresholds warn;
+  Thresholds crit;
+  FailOn fail_on = FailOn::warn;
+
+  // output
+  Format format = Format::text;
+  Color color = Color::automatic;
+  bool trace = false;
+  bool trace_secrets = false;
+  unsigned verbose = 0;
+  bool quiet = false;
+  LogLevel log_level = LogLevel::warning;
+  bool no_log = false;
+
+  // instead of a probe
+  bool list_error_codes = false;
+  bool version = false;
+
+  /// What `lp-probe decode` is to decode: a file, "-" or hexadecimal.
+  std::optional<std::string> decode;
+
+  [[nodiscard]] messages::TicketType effective_ticket_type() const noexcept {
+    if (ticket_type) return *ticket_type;
+    return mode == ModeName::dvpn ? messages::TicketType::v1_wireguard_entry
+                                  : messages::TicketType::v1_mixnet_entry;
+  }
+};
+
+}  // namespace lp::probe::options

@@ -1,0 +1,293 @@
+#include "probes/options/table.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <utility>
+
+#include "probes/options/values.h"
+
+namespace lp::probe::options {
+namespace {
+
+using Status = std::expected<void, std::string>;
+using Values = std::vector<std::string>;
+
+template <typename T, typename U>
+Status store(T& to, std::expected<U, std::string> parsed) {
+  if (!parsed) return std::unexpected(std::move(parsed.error()));
+  to = static_cast<T>(std::move(*parsed));
+  return {};
+}
+
+// Setters made from members. A captureless lambda in the table names its member.
+template <auto Member>
+Status set_flag(Settings& settings, const Values& values) {
+  return store(settings.*Member, parse_bool(values.back()));
+}
+
+template <auto Member>
+Status set_duration(Settings& settings, const Values& values) {
+  return store(settings.*Member, parse_duration(values.back()));
+}
+
+template <auto Member>
+Status set_identity(Settings& settings, const Values& values) {
+  return store(settings.*Member, parse_identity(values.back()));
+}
+
+template <auto Member>
+Status set_host_port(Settings& settings, const Values& values) {
+  return store(settings.*Member, parse_host_port(values.back()));
+}
+
+template <typename E, std::size_t N>
+Status set_choice(E& to, std::string_view text,
+                  const std::array<std::pair<std::string_view, E>, N>& choices) {
+  std::string known;
+  for (const auto& [name, value] : choices) {
+    if (name == text) {
+      to = value;
+      return {};
+    }
+    known += known.empty() ? "" : ", ";
+    known += name;
+  }
+  return std::unexpected(fmt::format("'{}' is none of {}", printable(text, 40), known));
+}
+
+Status set_thresholds(Thresholds& thresholds, const Values& values) {
+  for (const auto& value : values) {
+    const auto equals = value.find('=');
+    if (equals == std::string::npos) {
+      return std::unexpected(
+          fmt::format("'{}' is not STAGE=TIME, as in handshake=100ms", printable(value, 60)));
+    }
+    const std::string_view name = std::string_view(value).substr(0, equals);
+    const auto stage = stage_from_name(name);
+    if (!stage && name != "total") {
+      return std::unexpected(fmt::format("'{}' is no stage and not 'total'", printable(name, 40)));
+    }
+    const auto time = parse_duration(std::string_view(value).substr(equals + 1));
+    if (!time) return std::unexpected(time.error());
+    thresholds[stage ? static_cast<std::size_t>(*stage) : total_threshold] = *time;
+  }
+  return {};
+}
+
+Status set_mode(Settings& settings, const Values& values) {
+  static constexpr std::array choices{std::pair{std::string_view("dvpn"), ModeName::dvpn},
+                                      std::pair{std::string_view("mixnet"), ModeName::mixnet}};
+  return set_choice(settings.mode, values.back(), choices);
+}
+
+Status set_ticket_type(Settings& settings, const Values& values) {
+  const auto type = messages::ticket_type_from_name(values.back());
+  if (!type) {
+    return std::unexpected(fmt::format(
+        "'{}' is none of V1MixnetEntry, V1MixnetExit, V1WireguardEntry, V1WireguardExit",
+        printable(values.back(), 40)));
+  }
+  settings.ticket_type = *type;
+  return {};
+}
+
+Status set_wg_config(Settings& settings, const Values& values) {
+  if (values.back().empty()) return std::unexpected("the path is empty");
+  settings.wg_config = values.back();
+  return {};
+}
+
+Status set_count(Settings& settings, const Values& values) {
+  return store(settings.count, parse_number(values.back(), 1, 1'000'000));
+}
+
+Status set_interval(Settings& settings, const Values& values) {
+  return store(settings.interval, parse_interval(values.back()));
+}
+
+Status set_source_address(Settings& settings, const Values& values) {
+  settings.source_address = client::Endpoint::from_literal(values.back(), 0);
+  if (settings.source_address) return {};
+  return std::unexpected(
+      fmt::format("'{}' is no IPv4 or IPv6 address", printable(values.back(), 60)));
+}
+
+Status set_format(Settings& settings, const Values& values) {
+  static constexpr std::array choices{std::pair{std::string_view("text"), Format::text},
+                                      std::pair{std::string_view("json"), Format::json},
+                                      std::pair{std::string_view("nagios"), Format::nagios}};
+  return set_choice(settings.format, values.back(), choices);
+}
+
+Status set_color(Settings& settings, const Values& values) {
+  static constexpr std::array choices{std::pair{std::string_view("auto"), Color::automatic},
+                                      std::pair{std::string_view("always"), Color::always},
+                                      std::pair{std::string_view("never"), Color::never}};
+  return set_choice(settings.color, values.back(), choices);
+}
+
+Status set_fail_on(Settings& settings, const Values& values) {
+  static constexpr std::array choices{std::pair{std::string_view("none"), FailOn::none},
+                                      std::pair{std::string_view("warn"), FailOn::warn},
+                                      std::pair{std::string_view("crit"), FailOn::crit}};
+  return set_choice(settings.fail_on, values.back(), choices);
+}
+
+Status set_log_level(Settings& settings, const Values& values) {
+  static constexpr std::array choices{std::pair{std::string_view("trace"), LogLevel::trace},
+                                      std::pair{std::string_view("debug"), LogLevel::debug},
+                                      std::pair{std::string_view("info"), LogLevel::info},
+                                      std::pair{std::string_view("warning"), LogLevel::warning},
+                                      std::pair{std::string_view("error"), LogLevel::error},
+                                      std::pair{std::string_view("off"), LogLevel::off}};
+  return set_choice(settings.log_level, values.back(), choices);
+}
+
+// -v counts; in the environment and the file it is true or false.
+Status set_verbose(Settings& settings, const Values& values) {
+  settings.verbose = 0;
+  for (const auto& value : values) {
+    const auto on = parse_bool(value);
+    if (!on) return std::unexpected(on.error());
+    settings.verbose += *on ? 1 : 0;
+  }
+  return {};
+}
+
+constexpr std::string_view g_target = "Target";
+constexpr std::string_view g_registration = "Registration";
+constexpr std::string_view g_time = "Repetition and time limits";
+constexpr std::string_view g_network = "Network";
+constexpr std::string_view g_judgement = "Judgement";
+constexpr std::string_view g_output = "Output";
+constexpr std::string_view g_other = "Other";
+
+using S = Settings;
+
+constexpr std::array all{
+    Option{"identity", 0, g_target, Type::value, "BASE58", "",
+           "The gateway's identity, for a TARGET or --lp-address without one", false,
+           set_identity<&S::identity>},
+    Option{"lp-address", 0, g_target, Type::value, "HOST[:PORT]", "",
+           "Where the gateway listens for LP; the same as a TARGET (port 41264)", false,
+           set_host_port<&S::lp_address>},
+    Option{"gateway-ip", 0, g_target, Type::value, "HOST[:HTTP_PORT]", "",
+           "Ask the gateway over HTTP for its identity and LP port (port 8080)", false,
+           set_host_port<&S::gateway_ip>},
+    Option{"entry-gateway", 'g', g_target, Type::value, "IDENTITY", "",
+           "The identity expected of --gateway-ip; else the same as --identity", false,
+           set_identity<&S::entry_gateway>},
+    Option{"trust-http-identity", 0, g_target, Type::flag, "", "",
+           "Send real tickets to an identity that was learned over HTTP", false,
+           set_flag<&S::trust_http_identity>},
+
+    Option{"only-lp-registration", 0, g_registration, Type::flag, "", "",
+           "Stop after the response; do not go on to the WireGuard tunnel", false,
+           set_flag<&S::only_lp_registration>},
+    Option{"mode", 0, g_registration, Type::value, "MODE", "dvpn mixnet",
+           "What to register for: dvpn or mixnet (dvpn)", false, set_mode},
+    Option{"ticket-type", 0, g_registration, Type::value, "TYPE",
+           "V1MixnetEntry V1MixnetExit V1WireguardEntry V1WireguardExit",
+           "Kind of ticket (V1WireguardEntry for dvpn, V1MixnetEntry for mixnet)", false,
+           set_ticket_type},
+    Option{"use-mock-ecash", 0, g_registration, Type::flag, "", "",
+           "Send a dummy ticket, for gateways that run with mock e-cash", false,
+           set_flag<&S::use_mock_ecash>},
+    Option{"wg-config", 0, g_registration, Type::value, "FILE", "",
+           "Write a wg-quick file (mode 0600) for the tunnel that was registered", false,
+           set_wg_config},
+
+    Option{"count", 'c', g_time, Type::value, "N", "", "Probe each target N times (1)", false,
+           set_count},
+    Option{"interval", 'i', g_time, Type::value, "TIME", "",
+           "From the start of one probe to the start of the next (1s)", false, set_interval},
+    Option{"resolve-timeout", 0, g_time, Type::value, "TIME", "",
+           "Limit of name resolution (5s)", false, set_duration<&S::resolve_timeout>},
+    Option{"http-timeout", 0, g_time, Type::value, "TIME", "",
+           "Limit of all HTTP questions to one gateway together (5s)", false,
+           set_duration<&S::http_timeout>},
+    Option{"connect-timeout", 0, g_time, Type::value, "TIME", "",
+           "Limit of the TCP connection, over all addresses (10s)", false,
+           set_duration<&S::connect_timeout>},
+    Option{"handshake-timeout", 0, g_time, Type::value, "TIME", "",
+           "Limit of ClientHello and handshake together (15s)", false,
+           set_duration<&S::handshake_timeout>},
+    Option{"registration-timeout", 0, g_time, Type::value, "TIME", "",
+           "Limit of request and response together (30s)", false,
+           set_duration<&S::registration_timeout>},
+
+    Option{"ipv4", '4', g_network, Type::flag, "", "", "Use IPv4 only", false,
+           set_flag<&S::ipv4>},
+    Option{"ipv6", '6', g_network, Type::flag, "", "", "Use IPv6 only", false,
+           set_flag<&S::ipv6>},
+    Option{"source-address", 0, g_network, Type::value, "ADDRESS", "",
+           "Connect from this address of this machine", false, set_source_address},
+
+    Option{"warn", 'w', g_judgement, Type::list, "STAGE=TIME", "",
+           "Warning (exit 1) where a stage, or total, takes longer; may be repeated", false,
+           [](Settings& settings, const Values& values) {
+             return set_thresholds(settings.warn, values);
+           }},
+    Option{"crit", 0, g_judgement, Type::list, "STAGE=TIME", "",
+           "Critical (exit 2) where a stage, or total, takes longer; may be repeated", false,
+           [](Settings& settings, const Values& values) {
+             return set_thresholds(settings.crit, values);
+           }},
+    Option{"fail-on", 0, g_judgement, Type::value, "LEVEL", "none warn crit",
+           "Least level that makes the exit status other than 0: none, warn or crit (warn)",
+           false, set_fail_on},
+
+    Option{"format", 'f', g_output, Type::value, "FORMAT", "text json nagios",
+           "Form of the result: text, json or nagios (text)", false, set_format},
+    Option{"color", 0, g_output, Type::value, "WHEN", "auto always never",
+           "Colour in text: auto, always or never (auto)", false, set_color},
+    Option{"trace", 0, g_output, Type::flag, "", "", "Show every packet on standard error", false,
+           set_flag<&S::trace>},
+    Option{"trace-secrets", 0, g_output, Type::flag, "", "",
+           "Show keys and tickets in --trace and decode, too", false,
+           set_flag<&S::trace_secrets>},
+    Option{"quiet", 'q', g_output, Type::flag, "", "", "Only errors on standard error", false,
+           set_flag<&S::quiet>},
+    Option{"verbose", 'v', g_output, Type::flag, "", "",
+           "More on standard error; twice for still more", false, set_verbose},
+    Option{"log-level", 0, g_output, Type::value, "LEVEL", "trace debug info warning error off",
+           "What goes to standard error (warning)", false, set_log_level},
+    Option{"no-log", 0, g_output, Type::flag, "", "", "Log nothing", false, set_flag<&S::no_log>},
+
+    Option{"config", 0, g_other, Type::value, "FILE", "",
+           "Read options from this file (~/.config/lp-probe.toml where it exists)", true,
+           [](Settings&, const Values&) { return Status{}; }},
+    Option{"list-error-codes", 0, g_other, Type::flag, "", "",
+           "Print every error code with stage, exit status, meaning and hint, and exit", true,
+           set_flag<&S::list_error_codes>},
+    Option{"version", 0, g_other, Type::flag, "", "",
+           "Print version, build and libraries, and exit", true, set_flag<&S::version>},
+};
+
+std::string spelled(std::string_view name, bool upper) {
+  std::string text;
+  for (const char c : name) {
+    const bool lower_case = c >= 'a' && c <= 'z';
+    text += c == '-' ? '_' : upper && lower_case ? static_cast<char>(c - 'a' + 'A') : c;
+  }
+  return text;
+}
+
+}  // namespace
+
+std::span<const Option> table() noexcept { return all; }
+
+const Option* find(std::string_view name) noexcept {
+  const auto at = std::ranges::find(all, name, &Option::name);
+  return at == all.end() ? nullptr : &*at;
+}
+
+std::string environment_name(const Option& option) {
+  return "LP_PROBE_" + spelled(option.name, true);
+}
+
+std::string file_key(const Option& option) { return spelled(option.name, false); }
+
+}  // namespace lp::probe::options
