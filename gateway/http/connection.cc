@@ -1,6 +1,6 @@
 #include "gateway/http/connection.h"
 
-#include <spdlog/spdlog.h>
+#include <fmt/format.h>
 
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/use_awaitable.hpp>
@@ -17,6 +17,8 @@
 #include <chrono>
 #include <exception>
 #include <utility>
+
+#include "gateway/config/log.h"
 
 namespace lp::gateway::http {
 namespace {
@@ -57,8 +59,10 @@ Connection::~Connection() {
 }
 
 asio::awaitable<void> Connection::serve() {
-  while (co_await serve_request()) {
-  }
+  // Not `while (co_await …)`: what GCC 12 makes of that traps.
+  bool more = true;
+  while (more)
+    more = co_await serve_request();
 }
 
 asio::awaitable<bool> Connection::serve_request() {
@@ -99,7 +103,8 @@ Answer Connection::answer(const RequestHead& request) const {
                                    .target = {target.data(), target.size()},
                                    .allowed = service_.is_allowed(peer_)});
   } catch (const std::exception& failure) {
-    spdlog::error("HTTP request failed: {}", failure.what());
+    log::write_limited(log::Level::error, "http_request",
+                       fmt::format("HTTP request failed: {}", failure.what()));
     return plain(500);
   }
 }
@@ -145,8 +150,9 @@ asio::awaitable<void> Connection::close_gently() {
   std::array<char, 2048> discarded;
   std::size_t total = 0;
   while (!error && total < max_discarded) {
-    total += co_await stream_.async_read_some(asio::buffer(discarded),
-                                              asio::redirect_error(asio::use_awaitable, error));
+    const std::size_t size = co_await stream_.async_read_some(
+        asio::buffer(discarded), asio::redirect_error(asio::use_awaitable, error));
+    total += size;
   }
 }
 

@@ -2,8 +2,6 @@
 
 #include <fmt/format.h>
 #include <pthread.h>
-#include <spdlog/spdlog.h>
-
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/io_context.hpp>
@@ -18,6 +16,7 @@
 #include <thread>
 #include <utility>
 
+#include "gateway/config/log.h"
 #include "gateway/http/allow_list.h"
 #include "gateway/http/connection.h"
 #include "gateway/http/routes.h"
@@ -49,9 +48,10 @@ void log_failure(const std::exception_ptr& failure) noexcept {
   try {
     std::rethrow_exception(failure);
   } catch (const std::exception& error) {
-    spdlog::error("HTTP connection failed: {}", error.what());
+    log::write_limited(log::Level::error, "http_connection",
+                       fmt::format("HTTP connection failed: {}", error.what()));
   } catch (...) {
-    spdlog::error("HTTP connection failed");
+    log::write_limited(log::Level::error, "http_connection", "HTTP connection failed");
   }
 }
 
@@ -144,7 +144,8 @@ asio::awaitable<void> Server::accept_connections() {
       serve(std::move(socket));
       continue;
     }
-    spdlog::warn("HTTP accept on {} rests: {}", address_, error.message());
+    log::write_limited(log::Level::warning, "http_accept",
+                       fmt::format("HTTP accept on {} rests: {}", address_, error.message()));
     accept_timer_.expires_after(accept_pause);
     co_await accept_timer_.async_wait(asio::redirect_error(asio::use_awaitable, error));
   }
@@ -172,7 +173,7 @@ void Server::serve(tcp::socket socket) {
 void Server::set_metrics_allow(std::vector<std::string> cidrs) {
   auto list = AllowList::parse(cidrs);
   if (!list) {
-    spdlog::error("metrics_allow stays as it was: {}", list.error());
+    log::error("metrics_allow stays as it was: " + list.error());
     return;
   }
   asio::post(io_, [this, list = *std::move(list)]() mutable { allowed_ = std::move(list); });

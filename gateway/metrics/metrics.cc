@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <atomic>
 #include <mutex>
+#include <vector>
 
 #include "gateway/metrics/process.h"
 #include "lib/wire/format.h"
@@ -112,6 +113,14 @@ constexpr std::size_t index_of(Enum value) noexcept {
 /// Brings a counter up to a total that is counted elsewhere. A total never goes back.
 void raise_to(Counter& counter, double total) {
   counter.Increment(std::max(0.0, total - counter.Value()));
+}
+
+/// What tells the metrics of one family apart.
+std::vector<std::string> label_values(const prometheus::ClientMetric& metric) {
+  std::vector<std::string> values;
+  for (const auto& label : metric.label)
+    values.push_back(label.value);
+  return values;
 }
 
 }  // namespace
@@ -347,7 +356,12 @@ std::string Metrics::text() const {
   // Read before anything else is collected: a connection that ends meanwhile is still "active" in
   // this text, so that sums that need not hold yet are not taken for broken ones.
   impl_->active_gauge.Set(static_cast<double>(active_connections()));
-  return prometheus::TextSerializer().Serialize(impl_->registry.Collect());
+  auto families = impl_->registry.Collect();
+  // The registry has them in no order; two scrapes are to be compared line by line.
+  std::ranges::sort(families, {}, &prometheus::MetricFamily::name);
+  for (auto& family : families)
+    std::ranges::sort(family.metric, {}, label_values);
+  return prometheus::TextSerializer().Serialize(families);
 }
 
 Registry& Metrics::registry() {
