@@ -1,9 +1,11 @@
 // The gateway's database, behind one interface (docs/storage.md). SQLite serves one instance,
 // PostgreSQL will serve several.
 //
-// Calls return at once; the work happens on the storage's own thread, and `Done` is called there,
-// exactly once for each call, also at shutdown. A completion must not block and must not throw: it
-// hands the result to its own executor. All functions may be called from any thread.
+// Calls return at once; the work happens on the storage's own threads, and `Done` is called there,
+// exactly once for each call, also at shutdown. Only what is not taken on (busy, invalid,
+// shutting_down) is answered by the call itself, on the caller's thread. A completion must not
+// block and must not throw: it hands the result to its own executor. All functions may be called
+// from any thread, also from a completion; shut_down and the destructor not from a completion.
 #pragma once
 
 #include <array>
@@ -12,8 +14,10 @@
 #include <functional>
 #include <optional>
 #include <string>
+#include <variant>
 #include <vector>
 
+#include "lib/base/bytes.h"
 #include "lib/base/clock.h"
 #include "lib/crypto/keys.h"
 #include "lib/messages/registration.h"
@@ -24,9 +28,17 @@ using ClientRowId = std::int64_t;
 
 /// Why a call failed. `detail` is for the log, never for the client.
 struct StorageError {
-  enum class Kind : std::uint8_t { unavailable, corrupt, busy, full, newer_schema, shutting_down };
+  enum class Kind : std::uint8_t {
+    unavailable,    ///< cannot be opened, read or written (I/O error, read-only, permissions)
+    corrupt,        ///< damaged, or no database at all
+    busy,           ///< too much waits, or another process held the lock for longer than 5 s
+    full,           ///< no space is left on the device
+    newer_schema,   ///< written by a newer version of the program
+    invalid,        ///< this call alone cannot be carried out: a value out of range, a bad pool
+    shutting_down,  ///< called after shut_down
+  };
   Kind kind = Kind::unavailable;
-  std::string detail;
+  std::string detail{};
 };
 template <typename T>
 using StorageResult = std::expected<T, StorageError>;
@@ -67,18 +79,19 @@ enum class AcceptanceOutcome : std::uint8_t {
 
 struct AcceptanceResult {
   AcceptanceOutcome outcome = AcceptanceOutcome::accepted;
-  ClientRowId client_id = 0;
-  std::optional<AddressPair> addresses;  ///< dVPN, where accepted or replayed
-  std::int64_t amount = 0;               ///< credited then or now
-  bool client_existed = false;           ///< before this ticket
+  ClientRowId client_id = 0;  ///< 0 where the client of a replayed ticket has been removed since
+  /// dVPN, where accepted, or replayed and the peer still exists.
+  std::optional<AddressPair> addresses{};
+  std::int64_t amount = 0;      ///< credited then or now
+  bool client_existed = false;  ///< before this ticket
 };
 
 /// What a nullifier was spent for.
 struct SpentTicket {
   Owner owner;
-  ClientRowId client_id = 0;
+  ClientRowId client_id = 0;  ///< 0 where the client has been removed since
   std::int64_t amount = 0;
-  std::optional<AddressPair> addresses;
+  std::optional<AddressPair> addresses{};
 };
 
 /// A peer that belongs into WireGuard.
@@ -91,7 +104,7 @@ struct Peer {
   std::int64_t used = 0;
   std::int64_t credited = 0;
   UnixSeconds created_at = 0;
-  std::optional<UnixSeconds> last_seen;
+  std::optional<UnixSeconds> last_seen{};
 };
 
 /// One registration attempt for lp_sessions (only with record_sessions).
@@ -100,9 +113,9 @@ struct SessionRecord {
   std::uint32_t lp_id = 0;
   std::string client_ip;  ///< the socket's peer address
   UnixSeconds started_at = 0;
-  std::optional<UnixSeconds> completed_at;
+  std::optional<UnixSeconds> completed_at{};
   std::string status;  ///< "in_progress", "success", "handshake_failed", "credential_rejected", …
-  std::optional<ClientRowId> client_id;
+  std::optional<ClientRowId> client_id{};
 };
 
 struct StorageStats {
@@ -113,7 +126,7 @@ struct StorageStats {
   std::uint64_t registration_statements = 0;  ///< statements these took
   std::uint64_t queue_length = 0;
   bool healthy = false;
-  std::string unhealthy_reason;
+  std::string unhealthy_reason{};
 };
 
 class Storage {
@@ -123,6 +136,7 @@ class Storage {
   /// Step 2 of a registration, one transaction: client row with its addresses where new, bandwidth,
   /// nullifier, credit. The INSERT of the nullifier is the double-spend check. 3 to 5 statements.
   /// Calls that wait at the same moment share one durable commit; an idle storage commits at once.
+  /// A noted removal of the owner's key is cancelled: the key belongs into WireGuard again.
   virtual void accept_ticket(Acceptance acceptance, Done<AcceptanceResult> done) = 0;
 
   /// The ticket with this nullifier, if it was spent.
@@ -131,8 +145,9 @@ class Storage {
 
   /// Undoes accept_ticket after WireGuard refused the peer, in one transaction: this nullifier and
   /// its credit go; the client, its addresses and its bandwidth row go only if no other accepted
-  /// ticket belongs to it, and then a removal is noted in wireguard_removals. `removal_noted` tells
-  /// whether it was. Undoing what is not there changes nothing.
+  /// ticket belongs to it. Where the client goes, or stays without bandwidth, a removal is noted in
+  /// wireguard_removals; `removal_noted` tells whether it was. Undoing what is not there changes
+  /// nothing.
   struct Compensated {
     bool removal_noted = false;
   };
@@ -147,7 +162,8 @@ class Storage {
   virtual void confirm_removals(std::vector<crypto::X25519Public> keys,
                                 Done<std::monostate> done) = 0;
 
-  /// Inserts or completes a session record. Failing never concerns a registration.
+  /// Inserts a session record, or completes the open one with the same lp_id, client_ip and
+  /// started_at. Dropped when much waits. Failing never concerns a registration.
   virtual void record_session(SessionRecord record) = 0;
 
   [[nodiscard]] virtual StorageStats stats() const = 0;

@@ -1,0 +1,413 @@
+#include "gateway/storage/ledger.h"
+
+#include <fmt/core.h>
+
+#include <limits>
+#include <optional>
+#include <utility>
+
+#include "gateway/storage/schema.h"
+
+namespace lp::gateway::storage {
+namespace {
+
+using messages::TicketType;
+
+constexpr std::int64_t as_integer(UnixSeconds time) noexcept {
+  return static_cast<std::int64_t>(time);
+}
+
+StorageError damaged(std::string_view what) {
+  return {StorageError::Kind::corrupt, fmt::format("the database holds {}", what)};
+}
+
+/// The one row that `query` must have, left standing on it.
+StorageStatus expect_row(Query& query, std::string_view otherwise) {
+  auto row = query.next();
+  if (!row) return std::unexpected(std::move(row.error()));
+  if (!*row) return std::unexpected(damaged(otherwise));
+  return {};
+}
+
+StorageResult<AddressPair> read_addresses(const Query& query, int first_column) {
+  const auto ipv4 = parse_address<4>(query.text(first_column));
+  const auto ipv6 = parse_address<16>(query.text(first_column + 1));
+  if (!ipv4 || !ipv6) return std::unexpected(damaged("an address that is none"));
+  return AddressPair{{*ipv4}, {*ipv6}};
+}
+
+StorageResult<ByteArray<32>> read_key(const Query& query, int column) {
+  const auto blob = query.blob(column);
+  if (blob.size() != 32) return std::unexpected(damaged("a key that has not 32 bytes"));
+  return to_array<32>(blob);
+}
+
+StorageStatus forget_ticket(Statements& statements, const messages::Nullifier& nullifier) {
+  return Query(statements[Sql::forget_ticket]).bind(nullifier).run();
+}
+
+}  // namespace
+
+StorageResult<Ledger> Ledger::open(Connection connection, AddressPool pool) {
+  auto statements = Statements::prepare(connection);
+  if (!statements) return std::unexpected(std::move(statements.error()));
+  Ledger ledger(std::move(connection), std::move(*statements), std::move(pool));
+  if (auto loaded = ledger.load_pool(); !loaded) return std::unexpected(std::move(loaded.error()));
+  return ledger;
+}
+
+StorageStatus Ledger::begin() {
+  if (auto begun = Query(statements_[Sql::begin]).run(); !begun) return begun;
+  released_in_transaction_ = false;
+  if (!pool_loaded_) return load_pool();
+  // Here and not when a registration finds the pool empty, which would cost it a statement.
+  if (pool_.is_exhausted()) return load_released_addresses();
+  return {};
+}
+
+StorageStatus Ledger::commit() {
+  if (connection_.file_has_moved()) {
+    return storage_fail(StorageError::Kind::unavailable,
+                        "the database file was deleted or replaced while it is in use");
+  }
+  return Query(statements_[Sql::commit]).run();
+}
+
+void Ledger::roll_back() noexcept {
+  // SQLite has done so by itself after some errors, such as a full disk.
+  if (connection_.in_transaction()) (void)Query(statements_[Sql::roll_back]).run();
+  // What the pool has handed out is free again.
+  pool_loaded_ = false;
+}
+
+StorageResult<AcceptanceResult> Ledger::accept(const Acceptance& acceptance) {
+  const bool wireguard = acceptance.owner.kind == ClientKind::wireguard;
+  std::optional<ClientRowId> id;
+  {
+    Query spend(statements_[wireguard ? Sql::spend_wireguard : Sql::spend_mixnet]);
+    spend.bind(acceptance.nullifier)
+        .bind(as_integer(acceptance.expiry))
+        .bind(as_integer(acceptance.now))
+        .bind(acceptance.amount)
+        .bind(acceptance.owner.key);
+    const auto inserted = spend.next();
+    if (!inserted) return std::unexpected(inserted.error());
+    if (!*inserted) return answer_spent(acceptance);
+    if (!spend.is_null(0)) id = spend.integer(0);
+    if (auto done = spend.run(); !done) return std::unexpected(std::move(done.error()));
+  }
+  return id ? accept_existing(acceptance, *id) : accept_new(acceptance);
+}
+
+StorageResult<AcceptanceResult> Ledger::accept_new(const Acceptance& acceptance) {
+  const auto& owner = acceptance.owner;
+  AcceptanceResult result{.amount = acceptance.amount};
+  if (owner.kind == ClientKind::wireguard) {
+    auto addresses = take_addresses();
+    if (!addresses) return std::unexpected(std::move(addresses.error()));
+    if (!*addresses) {
+      auto forgotten = forget_ticket(statements_, acceptance.nullifier);
+      if (!forgotten) return std::unexpected(std::move(forgotten.error()));
+      return AcceptanceResult{.outcome = AcceptanceOutcome::pool_exhausted};
+    }
+    result.addresses = *addresses;
+  }
+  {
+    Query client(statements_[Sql::insert_client]);
+    client.bind(kind_word(owner.kind));
+    if (auto row = expect_row(client, "no new client"); !row) return std::unexpected(row.error());
+    result.client_id = client.integer(0);
+    if (auto done = client.run(); !done) return std::unexpected(std::move(done.error()));
+  }
+  StorageStatus written;
+  if (result.addresses) {
+    const auto ipv4 = address_text(result.addresses->ipv4.octets);
+    const auto ipv6 = address_text(result.addresses->ipv6.octets);
+    written = Query(statements_[Sql::insert_wireguard_peer])
+                  .bind(result.client_id)
+                  .bind(owner.key)
+                  .bind(name(acceptance.ticket_type))
+                  .bind(ipv4.view())
+                  .bind(ipv6.view())
+                  .bind(as_integer(acceptance.now))
+                  .run();
+  } else {
+    written = Query(statements_[Sql::insert_mixnet_client])
+                  .bind(result.client_id)
+                  .bind(owner.key)
+                  .bind(name(acceptance.ticket_type))
+                  .bind(as_integer(acceptance.now))
+                  .run();
+  }
+  if (!written) return std::unexpected(std::move(written.error()));
+  written = Query(statements_[Sql::insert_bandwidth])
+                .bind(result.client_id)
+                .bind(acceptance.amount)
+                .bind(as_integer(acceptance.now))
+                .run();
+  if (!written) return std::unexpected(std::move(written.error()));
+  written =
+      Query(statements_[Sql::link_ticket]).bind(acceptance.nullifier).bind(result.client_id).run();
+  if (!written) return std::unexpected(std::move(written.error()));
+  return result;
+}
+
+StorageResult<AcceptanceResult> Ledger::accept_existing(const Acceptance& acceptance,
+                                                        ClientRowId id) {
+  AcceptanceResult result{.client_id = id, .amount = acceptance.amount, .client_existed = true};
+  if (acceptance.owner.kind == ClientKind::wireguard) {
+    Query select(statements_[Sql::select_addresses]);
+    select.bind(id);
+    if (auto row = expect_row(select, "no peer for a client"); !row) {
+      return std::unexpected(row.error());
+    }
+    auto addresses = read_addresses(select, 0);
+    if (!addresses) return std::unexpected(std::move(addresses.error()));
+    result.addresses = *addresses;
+  } else {
+    auto touched = Query(statements_[Sql::touch_mixnet_client])
+                       .bind(id)
+                       .bind(as_integer(acceptance.now))
+                       .run();
+    if (!touched) return std::unexpected(std::move(touched.error()));
+  }
+  {
+    Query credit(statements_[Sql::credit]);
+    credit.bind(id).bind(acceptance.amount).bind(as_integer(acceptance.now));
+    if (auto done = credit.run(); !done) return std::unexpected(std::move(done.error()));
+    if (credit.changed() != 1) {
+      return storage_fail(StorageError::Kind::invalid,
+                          fmt::format("the credit of client {} would exceed 2^63 - 1 bytes", id));
+    }
+  }
+  if (acceptance.owner.kind == ClientKind::wireguard) {
+    auto done = Query(statements_[Sql::cancel_removal]).bind(acceptance.owner.key).run();
+    if (!done) return std::unexpected(std::move(done.error()));
+  }
+  return result;
+}
+
+StorageResult<AcceptanceResult> Ledger::answer_spent(const Acceptance& acceptance) {
+  auto spent = find_spent_ticket(statements_, acceptance.nullifier);
+  if (!spent) return std::unexpected(std::move(spent.error()));
+  if (!*spent) return std::unexpected(damaged("a nullifier that cannot be read back"));
+  if ((*spent)->owner != acceptance.owner) {
+    return AcceptanceResult{.outcome = AcceptanceOutcome::spent_by_other};
+  }
+  return AcceptanceResult{.outcome = AcceptanceOutcome::replayed,
+                          .client_id = (*spent)->client_id,
+                          .addresses = (*spent)->addresses,
+                          .amount = (*spent)->amount,
+                          .client_existed = true};
+}
+
+StorageResult<Storage::Compensated> Ledger::compensate(const Owner& owner,
+                                                       const messages::Nullifier& nullifier,
+                                                       UnixSeconds now) {
+  ClientRowId id = 0;
+  std::int64_t amount = 0;
+  {
+    Query unspend(statements_[Sql::unspend]);
+    unspend.bind(nullifier).bind(owner.key).bind(mode_word(owner.kind));
+    const auto found = unspend.next();
+    if (!found) return std::unexpected(found.error());
+    if (!*found) return Storage::Compensated{};
+    const bool client_is_gone = unspend.is_null(0);
+    id = unspend.integer(0);
+    amount = unspend.integer(1);
+    if (auto done = unspend.run(); !done) return std::unexpected(std::move(done.error()));
+    if (client_is_gone) return Storage::Compensated{};
+  }
+  std::int64_t available = 0;
+  std::int64_t credited = 0;
+  {
+    Query debit(statements_[Sql::debit]);
+    debit.bind(id).bind(amount).bind(as_integer(now));
+    if (auto row = expect_row(debit, "no bandwidth row for a client"); !row) {
+      return std::unexpected(row.error());
+    }
+    available = debit.integer(0);
+    credited = debit.integer(1);
+    if (auto done = debit.run(); !done) return std::unexpected(std::move(done.error()));
+  }
+  // A client whose other tickets were cleaned up after their time still has their credit.
+  bool other_tickets = credited > 0;
+  if (!other_tickets) {
+    Query has_tickets(statements_[Sql::has_tickets]);
+    has_tickets.bind(id);
+    if (auto row = expect_row(has_tickets, "nothing"); !row) return std::unexpected(row.error());
+    other_tickets = has_tickets.integer(0) != 0;
+  }
+  const bool wireguard = owner.kind == ClientKind::wireguard;
+  if (!other_tickets) {
+    auto deleted = Query(statements_[Sql::delete_client]).bind(id).run();
+    if (!deleted) return std::unexpected(std::move(deleted.error()));
+    released_in_transaction_ = true;
+    return Storage::Compensated{.removal_noted = wireguard};
+  }
+  // The peer may have reached WireGuard although adding it was reported as failed. One with
+  // bandwidth left belongs there; one without must leave.
+  if (!wireguard || available > 0) return Storage::Compensated{};
+  auto noted = Query(statements_[Sql::note_removal]).bind(owner.key).bind(as_integer(now)).run();
+  if (!noted) return std::unexpected(std::move(noted.error()));
+  return Storage::Compensated{.removal_noted = true};
+}
+
+StorageStatus Ledger::confirm_removals(const std::vector<crypto::X25519Public>& keys) {
+  for (const auto& key : keys) {
+    auto done = Query(statements_[Sql::cancel_removal]).bind(key.bytes).run();
+    if (!done) return done;
+  }
+  return {};
+}
+
+StorageStatus Ledger::record_session(const SessionRecord& record) {
+  const auto bind_all = [&](Query& query) {
+    query.bind(std::int64_t{record.session_id})
+        .bind(std::int64_t{record.lp_id})
+        .bind(record.client_ip)
+        .bind(as_integer(record.started_at));
+    record.completed_at ? query.bind(as_integer(*record.completed_at)) : query.bind_null();
+    query.bind(record.status);
+    record.client_id ? query.bind(*record.client_id) : query.bind_null();
+  };
+  if (record.completed_at) {
+    Query complete(statements_[Sql::complete_session]);
+    bind_all(complete);
+    if (auto done = complete.run(); !done) return done;
+    if (complete.changed() > 0) return {};
+  }
+  Query insert(statements_[Sql::insert_session]);
+  bind_all(insert);
+  return insert.run();
+}
+
+StorageStatus Ledger::probe() {
+  auto status = begin();
+  if (status) status = rewrite_schema_version(connection_);
+  if (status) status = commit();
+  if (!status) roll_back();
+  return status;
+}
+
+void Ledger::close() noexcept {
+  (void)connection_.execute("PRAGMA wal_checkpoint(TRUNCATE)");
+  statements_ = Statements();
+  connection_.close();
+}
+
+StorageResult<std::optional<AddressPair>> Ledger::take_addresses() {
+  if (pool_.is_exhausted() && released_in_transaction_) {
+    if (auto loaded = load_released_addresses(); !loaded) {
+      return std::unexpected(std::move(loaded.error()));
+    }
+  }
+  return pool_.take();
+}
+
+StorageStatus Ledger::load_pool() {
+  pool_.ipv4.reset();
+  pool_.ipv6.reset();
+  released_seen_ = 0;
+  {
+    Query peers(statements_[Sql::select_peer_addresses]);
+    while (true) {
+      const auto row = peers.next();
+      if (!row) return std::unexpected(row.error());
+      if (!*row) break;
+      const auto addresses = read_addresses(peers, 0);
+      if (!addresses) return std::unexpected(addresses.error());
+      pool_.ipv4.add_used(addresses->ipv4.octets);
+      pool_.ipv6.add_used(addresses->ipv6.octets);
+    }
+  }
+  if (auto released = load_released_addresses(); !released) return released;
+  pool_.ipv4.finish_loading();
+  pool_.ipv6.finish_loading();
+  pool_loaded_ = true;
+  return {};
+}
+
+StorageStatus Ledger::load_released_addresses() {
+  Query released(statements_[Sql::select_released_addresses]);
+  released.bind(released_seen_);
+  while (true) {
+    const auto row = released.next();
+    if (!row) return std::unexpected(row.error());
+    if (!*row) return {};
+    released_seen_ = released.integer(0);
+    const auto text = released.text(1);
+    if (const auto ipv4 = parse_address<4>(text)) {
+      pool_.ipv4.add_released(*ipv4);
+    } else if (const auto ipv6 = parse_address<16>(text)) {
+      pool_.ipv6.add_released(*ipv6);
+    } else {
+      return std::unexpected(damaged("an address that is none"));
+    }
+  }
+}
+
+StorageResult<std::optional<SpentTicket>> find_spent_ticket(Statements& statements,
+                                                            const messages::Nullifier& nullifier) {
+  Query find(statements[Sql::find_spent]);
+  find.bind(nullifier);
+  const auto row = find.next();
+  if (!row) return std::unexpected(row.error());
+  if (!*row) return std::nullopt;
+  SpentTicket ticket;
+  ticket.owner.kind =
+      find.text(0) == mode_word(ClientKind::wireguard) ? ClientKind::wireguard : ClientKind::mixnet;
+  const auto key = read_key(find, 1);
+  if (!key) return std::unexpected(key.error());
+  ticket.owner.key = *key;
+  ticket.amount = find.integer(2);
+  if (!find.is_null(3)) ticket.client_id = find.integer(3);
+  if (!find.is_null(4)) {
+    const auto addresses = read_addresses(find, 4);
+    if (!addresses) return std::unexpected(addresses.error());
+    ticket.addresses = *addresses;
+  }
+  return ticket;
+}
+
+StorageResult<std::vector<Peer>> read_active_peers(Statements& statements) {
+  std::vector<Peer> peers;
+  Query select(statements[Sql::select_active_peers]);
+  while (true) {
+    const auto row = select.next();
+    if (!row) return std::unexpected(row.error());
+    if (!*row) return peers;
+    const auto key = read_key(select, 1);
+    if (!key) return std::unexpected(key.error());
+    const auto addresses = read_addresses(select, 2);
+    if (!addresses) return std::unexpected(addresses.error());
+    const auto ticket_type = messages::ticket_type_from_name(select.text(4));
+    if (!ticket_type) return std::unexpected(damaged("a ticket type that is none"));
+    Peer peer{.client_id = select.integer(0),
+              .public_key = {*key},
+              .addresses = *addresses,
+              .ticket_type = *ticket_type,
+              .available = select.integer(5),
+              .used = select.integer(6),
+              .credited = select.integer(7),
+              .created_at = static_cast<UnixSeconds>(select.integer(8)),
+              .last_seen = std::nullopt};
+    if (!select.is_null(9)) peer.last_seen = static_cast<UnixSeconds>(select.integer(9));
+    peers.push_back(peer);
+  }
+}
+
+StorageResult<std::vector<crypto::X25519Public>> read_removals(Statements& statements) {
+  std::vector<crypto::X25519Public> keys;
+  Query select(statements[Sql::select_removals]);
+  while (true) {
+    const auto row = select.next();
+    if (!row) return std::unexpected(row.error());
+    if (!*row) return keys;
+    const auto key = read_key(select, 0);
+    if (!key) return std::unexpected(key.error());
+    keys.push_back({*key});
+  }
+}
+
+}  // namespace lp::gateway::storage

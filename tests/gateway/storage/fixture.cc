@@ -1,0 +1,157 @@
+#include "tests/gateway/storage/fixture.h"
+
+#include <sqlite3.h>
+#include <stdlib.h>
+
+#include "gateway/storage/address_pool.h"
+#include "gateway/storage/check.h"
+
+namespace lp::gateway::storage::test {
+
+TemporaryDirectory::TemporaryDirectory() {
+  std::string pattern = (std::filesystem::temp_directory_path() / "lp-storage-XXXXXX").string();
+  if (mkdtemp(pattern.data()) == nullptr) throw std::runtime_error("no temporary directory");
+  path_ = pattern;
+}
+
+TemporaryDirectory::~TemporaryDirectory() {
+  std::error_code ignored;
+  std::filesystem::remove_all(path_, ignored);
+}
+
+Rows::Rows(const std::filesystem::path& path) {
+  EXPECT_EQ(sqlite3_open_v2(path.c_str(), &database_, SQLITE_OPEN_READWRITE, nullptr), SQLITE_OK);
+  sqlite3_busy_timeout(database_, 10'000);
+}
+
+Rows::~Rows() {
+  sqlite3_close(database_);
+}
+
+void Rows::execute(const std::string& sql) {
+  EXPECT_EQ(sqlite3_exec(database_, sql.c_str(), nullptr, nullptr, nullptr), SQLITE_OK)
+      << sql << ": " << sqlite3_errmsg(database_);
+}
+
+std::int64_t Rows::integer(const std::string& sql) {
+  const auto value = text(sql);
+  return value.empty() ? 0 : std::stoll(value);
+}
+
+std::string Rows::text(const std::string& sql) {
+  sqlite3_stmt* statement = nullptr;
+  EXPECT_EQ(sqlite3_prepare_v2(database_, sql.c_str(), -1, &statement, nullptr), SQLITE_OK)
+      << sql << ": " << sqlite3_errmsg(database_);
+  std::string value;
+  if (sqlite3_step(statement) == SQLITE_ROW) {
+    const auto* column = reinterpret_cast<const char*>(sqlite3_column_text(statement, 0));
+    if (column != nullptr) value = column;
+  }
+  sqlite3_finalize(statement);
+  return value;
+}
+
+std::int64_t Rows::count(const std::string& table) {
+  return integer("SELECT count(*) FROM " + table);
+}
+
+ByteArray<32> bytes32(std::uint64_t seed) {
+  // Spread over the key space, as real keys are.
+  ByteArray<32> bytes{};
+  std::uint64_t word = seed;
+  for (std::size_t i = 0; i < 32; i += 8) {
+    word = (word + 0x9e3779b97f4a7c15U) * 0xbf58476d1ce4e5b9U;
+    word ^= word >> 29U;
+    store_le(bytes.data() + i, word);
+  }
+  return bytes;
+}
+
+Owner wireguard_owner(std::uint64_t seed) {
+  return {ClientKind::wireguard, bytes32(seed)};
+}
+Owner mixnet_owner(std::uint64_t seed) {
+  return {ClientKind::mixnet, bytes32(seed)};
+}
+
+Acceptance ticket(const Owner& owner, std::uint64_t nullifier_seed) {
+  return {.owner = owner,
+          .ticket_type = owner.kind == ClientKind::wireguard
+                             ? messages::TicketType::v1_wireguard_entry
+                             : messages::TicketType::v1_mixnet_entry,
+          .nullifier = bytes32(nullifier_seed + (std::uint64_t{1} << 32U)),
+          .expiry = expiry,
+          .amount = ticket_amount,
+          .now = now};
+}
+
+StorageResult<AcceptanceResult> accept(Storage& storage, const Acceptance& acceptance) {
+  return wait_for<AcceptanceResult>(
+      [&](auto done) { storage.accept_ticket(acceptance, std::move(done)); });
+}
+
+StorageResult<Storage::Compensated> compensate(Storage& storage, const Acceptance& acceptance) {
+  return wait_for<Storage::Compensated>([&](auto done) {
+    storage.compensate(acceptance.owner, acceptance.nullifier, now + 1, std::move(done));
+  });
+}
+
+StorageResult<std::optional<SpentTicket>> find_spent(Storage& storage,
+                                                     const messages::Nullifier& nullifier) {
+  return wait_for<std::optional<SpentTicket>>(
+      [&](auto done) { storage.find_spent(nullifier, std::move(done)); });
+}
+
+std::vector<Peer> active_peers(Storage& storage) {
+  auto peers =
+      wait_for<std::vector<Peer>>([&](auto done) { storage.list_active_peers(std::move(done)); });
+  EXPECT_TRUE(peers) << peers.error().detail;
+  return peers.value_or(std::vector<Peer>{});
+}
+
+std::vector<crypto::X25519Public> removals(Storage& storage) {
+  auto keys = wait_for<std::vector<crypto::X25519Public>>(
+      [&](auto done) { storage.list_removals(std::move(done)); });
+  EXPECT_TRUE(keys) << keys.error().detail;
+  return keys.value_or(std::vector<crypto::X25519Public>{});
+}
+
+std::string address(const AddressPair& addresses) {
+  return std::string(address_text(addresses.ipv4.octets).view()) + " " +
+         std::string(address_text(addresses.ipv6.octets).view());
+}
+
+void StorageTest::SetUp() {
+  open();
+}
+
+void StorageTest::TearDown() {
+  close();
+  if (!HasFatalFailure()) expect_invariants(path());
+}
+
+void StorageTest::open() {
+  open(options());
+}
+
+void StorageTest::open(SqliteOptions options) {
+  close();
+  auto storage = open_sqlite(std::move(options));
+  ASSERT_TRUE(storage) << storage.error().detail;
+  storage_ = std::move(*storage);
+}
+
+SqliteOptions StorageTest::options() const {
+  return {.path = path(), .ipv4_pool = "10.1.0.0/16", .ipv6_pool = "fd00::/112"};
+}
+
+void expect_invariants(const std::filesystem::path& path) {
+  const Rows rows(path);
+  const auto violations = check_invariants(rows.handle(), now);
+  ASSERT_TRUE(violations) << violations.error().detail;
+  for (const auto& violation : *violations) {
+    ADD_FAILURE() << violation.invariant << ": " << violation.detail;
+  }
+}
+
+}  // namespace lp::gateway::storage::test
