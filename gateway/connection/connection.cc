@@ -322,7 +322,7 @@ Task<registration::Answer> Connection::register_client() {
   }
   status_ = status_of(*answer);
   client_id_ = answer->client_id;
-  if (services_.record_sessions) answer->response.session_id = session_id_;
+  session_id_ = answer->response.session_id;
   co_return std::move(*answer);
 }
 

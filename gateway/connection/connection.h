@@ -123,7 +123,8 @@ class Connection final : private Deadline {
   ByteView request_;                                // the machine's, until its next input
   std::move_only_function<void()> resume_;          // while waiting for an answer
 
-  std::uint32_t session_id_ = 0;  // of the record and the answer, where sessions are recorded
+  std::uint32_t session_id_ =
+      0;  // of the session's record: the answer's, random until there is one
   UnixSeconds started_at_ = 0;
   std::string_view status_ = "timeout";
   std::optional<storage::ClientRowId> client_id_;
