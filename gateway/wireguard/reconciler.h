@@ -18,7 +18,7 @@ struct ReconcilerOptions {
   /// Remove peers that the database does not know.
   bool own_interface = false;
   /// Called after each comparison, on the reconciler's thread.
-  std::function<void()> after_each;
+  std::function<void()> after_each = {};
 };
 
 /// What the last comparison found and did.
