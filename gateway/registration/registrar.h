@@ -59,6 +59,7 @@ class Registrar {
 /// The references must outlive it.
 [[nodiscard]] std::unique_ptr<Registrar> make_registrar(
     RegistrarOptions options, ecash::Verifier& verifier, storage::Storage& storage,
-    wireguard::Controller& wireguard, const WallClock& clock, metrics::Metrics& metrics);
+    wireguard::Controller& wireguard, wireguard::Leases& leases, const WallClock& clock,
+    metrics::Metrics& metrics);
 
 }  // namespace lp::gateway::registration

@@ -1,0 +1,145 @@
+#include "gateway/app/gateway_main.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <exception>
+
+#include "gateway/app/commands.h"
+#include "gateway/app/run_command.h"
+#include "gateway/config/flags.h"
+#include "gateway/config/log.h"
+#include "gateway/config/values.h"
+#include "lib/crypto/random.h"
+
+namespace lp::gateway::app {
+namespace {
+
+/// A closed standard stream would give its number to the next file that is opened, and the ready
+/// line would go into a database.
+void open_standard_streams() {
+  for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; ++fd) {
+    if (::fcntl(fd, F_GETFD) < 0) (void)::open("/dev/null", O_RDWR);
+  }
+}
+
+class CommandLine {
+ public:
+  CommandLine() {
+    app_.require_subcommand(1);
+    app_.set_version_flag("--version", "lp-gateway " LP_VERSION, "Print the version and exit");
+    app_.set_help_flag("-h,--help", "Print this help and exit");
+    app_.footer("Settings are described in lp-gateway.toml(5), exit codes in lp-gateway(8).");
+    for (CLI::App* command : {run_, check_config_, init_})
+      run_flags(*command);
+    for (CLI::App* command : {identity_, status_}) {
+      flags_.add_to(*command, true);
+      command->add_flag("--json", json_, "Answer in JSON");
+    }
+    for (CLI::App* command : {run_, check_config_, identity_, status_}) {
+      command->add_option("--config", config_file_, "Read this file, not DATA_DIR/lp-gateway.toml")
+          ->type_name("FILE");
+    }
+    ephemeral_flag_ = run_->add_flag(
+        "--ephemeral", ephemeral_,
+        "A test gateway: temporary keys and data, mock e-cash, memory WireGuard, free ports of "
+        "loopback; everything is removed at exit");
+    ephemeral_flag_->excludes(run_->get_option("--config"));
+    ephemeral_flag_->excludes(run_->get_option("--data-dir"));
+  }
+
+  /// The exit code where parsing is the end of it.
+  std::optional<int> parse(int argc, char** argv) {
+    try {
+      app_.parse(argc, argv);
+    } catch (const CLI::Success& done) {  // --help, --version
+      return app_.exit(done) == 0 && std::fflush(stdout) == 0
+                 ? 0
+                 : static_cast<int>(ExitCode::cannot_create);
+    } catch (const CLI::ExtrasError& error) {
+      return usage(unknown_argument(error.what()));
+    } catch (const CLI::ParseError& error) {
+      return usage(error.what());
+    }
+    return std::nullopt;
+  }
+
+  Outcome execute(const Overrides& overrides) {
+    SettingsSource source{.flags = flags_.layer(), .config_file = std::nullopt};
+    if (!config_file_.empty()) source.config_file = config_file_;
+    if (init_->parsed()) return init(source.flags);
+    if (identity_->parsed()) return print_identity(source, json_);
+    if (check_config_->parsed()) return check_config(source);
+    if (status_->parsed()) return print_status(source, json_);
+    return run(std::move(source), ephemeral_, overrides);
+  }
+
+ private:
+  void run_flags(CLI::App& command) { flags_.add_to(command); }
+
+  int usage(std::string_view sentence) const {
+    const auto commands = app_.get_subcommands();
+    const std::string command = commands.empty() ? "" : " " + commands.front()->get_name();
+    std::fprintf(stderr, "lp-gateway: %s\nTry lp-gateway%s --help\n", std::string(sentence).c_str(),
+                 command.c_str());
+    return static_cast<int>(ExitCode::usage);
+  }
+
+  /// Names the first argument that nothing took, and what was probably meant.
+  std::string unknown_argument(std::string_view otherwise) const {
+    const auto left = app_.remaining(true);
+    if (left.empty()) return std::string(otherwise);
+    const std::string name = left.front().substr(0, left.front().find('='));
+    if (!name.starts_with("--")) return fmt::format("unexpected argument \"{}\"", left.front());
+    std::string key = name.substr(2);
+    std::replace(key.begin(), key.end(), '-', '_');
+    const std::string_view nearest = config::nearest_key(key);
+    return fmt::format(
+        "unknown flag {}{}", name,
+        nearest.empty() ? std::string()
+                        : fmt::format("; did you mean {}?", config::find_setting(nearest)->flag()));
+  }
+
+  CLI::App app_{"Accepts LP registrations and hands them to WireGuard.", "lp-gateway"};
+  CLI::App* init_ = app_.add_subcommand("init", "Make keys and a commented lp-gateway.toml");
+  CLI::App* run_ = app_.add_subcommand("run", "Serve");
+  CLI::App* identity_ = app_.add_subcommand("identity", "Print the gateway's identity");
+  CLI::App* check_config_ =
+      app_.add_subcommand("check-config", "Check the settings and print them with their origin");
+  CLI::App* status_ = app_.add_subcommand("status", "Ask the running gateway how it is");
+  CLI::Option* ephemeral_flag_ = nullptr;
+  config::SettingFlags flags_;
+  std::string config_file_;
+  bool ephemeral_ = false;
+  bool json_ = false;
+};
+
+int report(const Outcome& outcome) {
+  if (outcome) return 0;
+  log::flush();
+  std::fprintf(stderr, "lp-gateway: %s\n", outcome.error().sentence.c_str());
+  return static_cast<int>(outcome.error().code);
+}
+
+}  // namespace
+
+int gateway_main(int argc, char** argv, const Overrides& overrides) {
+  open_standard_streams();
+  // Libraries throw where memory or the system fails; nothing off the network gets here.
+  try {
+    if (!crypto::initialise()) {
+      return report(std::unexpected(
+          Refusal{ExitCode::internal, "no randomness: libsodium cannot be started"}));
+    }
+    CommandLine command_line;
+    if (const auto code = command_line.parse(argc, argv)) return *code;
+    return report(command_line.execute(overrides));
+  } catch (const std::exception& error) {
+    return report(std::unexpected(Refusal{ExitCode::internal, error.what()}));
+  }
+}
+
+}  // namespace lp::gateway::app
