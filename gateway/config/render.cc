@@ -14,7 +14,7 @@ std::string as_comment(std::string_view text) {
     const std::string_view word = text.substr(0, space);
     if (line.size() + 1 + word.size() > 98) {
       result += line + '\n';
-      line = "#";
+      line.resize(1);
     }
     line += ' ';
     line += word;
@@ -38,8 +38,8 @@ std::string commented_file(const Layer& chosen, const Settings& settings) {
       text += fmt::format("\n# --- {} ---\n", section);
     }
     const bool set = chosen.contains(setting.key);
-    text +=
-        '\n' + as_comment(fmt::format("{}{}", setting.help, setting.reloadable ? " SIGHUP." : ""));
+    text += '\n';
+    text += as_comment(fmt::format("{}{}", setting.help, setting.reloadable ? " SIGHUP." : ""));
     text += fmt::format("{}{} = {}\n", set ? "" : "#", setting.key,
                         toml_value(setting, setting.print(set ? settings : defaults)));
   }
