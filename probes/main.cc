@@ -1,0 +1,125 @@
+// lp-probe: registers at LP gateways and tells what went well, how fast, and what did not.
+#include <fmt/format.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <csignal>
+#include <cstring>
+#include <optional>
+
+#include "lib/crypto/random.h"
+#include "probes/client/socket.h"
+#include "probes/decode.h"
+#include "probes/log.h"
+#include "probes/options/load.h"
+#include "probes/runner.h"
+#include "probes/trace.h"
+#include "probes/version.h"
+
+namespace {
+
+using namespace lp::probe;
+
+int cancel_fd = -1;
+
+void on_signal(int) {
+  const int saved = errno;
+  const std::uint64_t one = 1;
+  [[maybe_unused]] const auto written = write(cancel_fd, &one, sizeof one);
+  errno = saved;
+}
+
+/// The first SIGINT or SIGTERM ends the run in order, a second one at once.
+bool catch_signals() {
+  cancel_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+  if (cancel_fd < 0) return false;
+  struct sigaction action{};
+  action.sa_handler = on_signal;
+  action.sa_flags = static_cast<int>(SA_RESETHAND | SA_RESTART);
+  return sigaction(SIGINT, &action, nullptr) == 0 && sigaction(SIGTERM, &action, nullptr) == 0;
+}
+
+bool color_wanted(options::Color color, int fd) {
+  if (color != options::Color::automatic) return color == options::Color::always;
+  const auto no_color = options::process_environment("NO_COLOR");
+  const auto term = options::process_environment("TERM");
+  return isatty(fd) == 1 && (!no_color || no_color->empty()) && term != "dumb";
+}
+
+std::unique_ptr<report::Writer> make_writer(const options::Settings& settings) {
+  switch (settings.format) {
+    case options::Format::json:
+      return report::make_json_writer(stdout, settings.targets.size() > 1);
+    case options::Format::nagios:
+      return report::make_nagios_writer(stdout, settings.warn, settings.crit);
+    case options::Format::text:
+      break;
+  }
+  return report::make_text_writer(stdout, {color_wanted(settings.color, STDOUT_FILENO)});
+}
+
+void print_error_codes() {
+  for (const auto& row : error_codes()) {
+    fmt::print("{}\n  stage: {}; exit status: {}\n  {}\n  hint: {}\n", row.name, row.stages,
+               row.exit_status, row.meaning, row.hint);
+  }
+}
+
+/// A result that nobody could read is a failure of its own.
+int finish_output(int status) {
+  if (std::fflush(stdout) == 0 && std::ferror(stdout) == 0) return status;
+  fmt::print(stderr, "lp-probe: standard output: {}\n", std::strerror(errno));
+  return exit_status::cannot_create;
+}
+
+int probe(const options::Settings& settings) {
+  std::optional<Trace> trace;
+  if (settings.trace) {
+    trace.emplace(stderr, settings.trace_secrets ? Secrets::shown : Secrets::redacted);
+  }
+  const auto writer = make_writer(settings);
+  Runner runner(settings, *writer, trace ? &*trace : nullptr, cancel_fd);
+  return final_exit_status(runner.run(), settings.fail_on);
+}
+
+int run(int argc, char** argv) {
+  const auto settings = options::load({argv + (argc > 0 ? 1 : 0), argv + argc},
+                                      options::process_environment);
+  if (!settings) {
+    const auto& stop = settings.error();
+    std::fputs(stop.text.c_str(), stop.to_stdout ? stdout : stderr);
+    return stop.exit_status;
+  }
+  log::start(*settings, color_wanted(settings->color, STDERR_FILENO));
+  if (settings->version) {
+    std::fputs(version_text().c_str(), stdout);
+    return exit_status::ok;
+  }
+  if (settings->list_error_codes) {
+    print_error_codes();
+    return exit_status::ok;
+  }
+  if (settings->decode) {
+    return run_decode(*settings->decode,
+                      settings->trace_secrets ? Secrets::shown : Secrets::redacted, stdin, stdout,
+                      stderr);
+  }
+  if (!lp::crypto::initialise() || !catch_signals()) {
+    fmt::print(stderr, "lp-probe: this machine gives no randomness or no descriptors\n");
+    return exit_status::internal;
+  }
+  return probe(*settings);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  try {
+    return finish_output(run(argc, argv));
+  } catch (const std::exception& error) {
+    // Nothing is known to throw; memory may still run out.
+    fmt::print(stderr, "lp-probe: {}\n", error.what());
+    return exit_status::internal;
+  }
+}

@@ -1,0 +1,254 @@
+#include "probes/runner.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstdlib>
+
+#include "lib/wire/format.h"
+#include "probes/http/gateway_info.h"
+#include "probes/log.h"
+#include "probes/wg_config.h"
+
+namespace lp::probe {
+namespace {
+
+using options::Settings;
+using report::AttemptReport;
+using report::IdentitySource;
+using report::TargetInfo;
+using report::TargetReport;
+
+/// What a gateway allows between its clock and ClientHello's (timestamp_tolerance_secs).
+constexpr std::int64_t clock_tolerance_seconds = 30;
+/// A question that only serves a hint does not hold up the result for longer.
+constexpr std::chrono::seconds hint_limit{2};
+
+MonotonicTime in(std::chrono::nanoseconds time) {
+  return std::chrono::steady_clock::now() + time;
+}
+
+Family family(const Settings& settings) {
+  return settings.ipv4 ? Family::ipv4 : settings.ipv6 ? Family::ipv6 : Family::any;
+}
+
+Registrant make_registrant(const Settings& settings) {
+  const auto type = settings.effective_ticket_type();
+  return settings.mode == options::ModeName::dvpn ? Registrant::make_dvpn(type)
+                                                  : Registrant::make_mixnet(type);
+}
+
+std::string clock_hint(std::int64_t offset) {
+  return fmt::format(
+      "clock off by {} s: the gateway's clock is {} this machine's, and a gateway allows {} s",
+      std::abs(offset), offset > 0 ? "ahead of" : "behind", clock_tolerance_seconds);
+}
+
+/// What the gateway's HTTP side tells about a refused ClientHello or timestamp.
+std::string refusal_hint(const http::Observation& seen, const crypto::Identity& expected,
+                         std::string_view otherwise) {
+  if (seen.clock_offset_seconds &&
+      std::abs(*seen.clock_offset_seconds) > clock_tolerance_seconds) {
+    return clock_hint(*seen.clock_offset_seconds);
+  }
+  if (seen.identity && *seen.identity != expected) {
+    return fmt::format("wrong identity? Over HTTP the gateway says that it is {}",
+                       seen.identity->to_base58());
+  }
+  if (seen.identity && seen.clock_offset_seconds) {
+    return "identity and clock agree with what the gateway says over HTTP; see its "
+           "lp_client_hello_failed and lp_handshakes_failed";
+  }
+  if (seen.clock_offset_seconds) {
+    return fmt::format("wrong identity? The clocks agree within {} s",
+                       std::abs(*seen.clock_offset_seconds));
+  }
+  return std::string(otherwise);
+}
+
+}  // namespace
+
+/// Where a target's gateway is and who it is.
+struct Runner::Located {
+  Plan plan;
+  TargetInfo info;
+  std::uint16_t http_port = http::default_http_port;
+};
+
+Runner::Runner(const Settings& settings, report::Writer& writer, client::PacketObserver* observer,
+               int cancel_fd)
+    : settings_(settings), writer_(writer), observer_(observer), cancel_fd_(cancel_fd) {}
+
+int Runner::run() {
+  int status = exit_status::ok;
+  if (!settings_.only_lp_registration && settings_.mode == options::ModeName::dvpn) {
+    log::warning("the tunnel check is not part of this version; stopping after the response");
+  }
+  if (settings_.gateway_ip) {
+    status = run_target(std::nullopt);
+  } else {
+    for (const auto& target : settings_.targets) {
+      status = worse_exit_status(status, run_target(target));
+      if (cancelled()) break;
+    }
+  }
+  writer_.finish();
+  return status;
+}
+
+int Runner::run_target(const std::optional<Target>& target) {
+  TargetReport report;
+  report.wanted = settings_.count;
+  int status = exit_status::ok;
+  const auto begin = std::chrono::steady_clock::now();
+  const auto located = locate(target);
+  if (located) {
+    report.info = located->info;
+    attempts(*located, report, status);
+  } else {
+    // The gateway could not be found out: one attempt that failed in its first stage.
+    report.info.text = target ? target->text : settings_.gateway_ip->host;
+    report.info.address =
+        target ? format_host_port(target->host, target->port.value_or(wire::default_port))
+               : settings_.gateway_ip->host;
+    report.info.mode = settings_.mode == options::ModeName::dvpn ? "dvpn" : "mixnet";
+    report.info.ticket_type = messages::name(settings_.effective_ticket_type());
+    report.wanted = 1;
+    auto& attempt = report.last.attempt;
+    attempt.started = SystemWallClock().now();
+    attempt.error = located.error();
+    attempt.total = std::chrono::steady_clock::now() - begin;
+    attempt.times[static_cast<std::size_t>(Stage::resolve)] = attempt.total;
+    report.last.verdict = judge(attempt, settings_.warn, settings_.crit);
+    report.last.hint = entry(attempt.error->code).hint;
+    report.statistics.add(attempt);
+    report.level = report.last.verdict.level;
+    status = report.last.verdict.exit_status;
+    writer_.attempt(report.info, report.wanted, report.last);
+  }
+  writer_.target(report);
+  return status;
+}
+
+Outcome<Runner::Located> Runner::locate(const std::optional<Target>& target) {
+  Located located;
+  auto& plan = located.plan;
+  plan.host = target ? target->host : settings_.gateway_ip->host;
+  plan.port = target ? target->port.value_or(wire::default_port) : wire::default_port;
+  plan.family = family(settings_);
+  plan.source = settings_.source_address;
+  plan.resolve_timeout = settings_.resolve_timeout;
+  plan.connect_timeout = settings_.connect_timeout;
+  plan.handshake_timeout = settings_.handshake_timeout;
+  plan.registration_timeout = settings_.registration_timeout;
+  plan.observer = observer_;
+  plan.cancel_fd = cancel_fd_;
+  auto& info = located.info;
+  info.text = target ? target->text : plan.host;
+  info.mode = settings_.mode == options::ModeName::dvpn ? "dvpn" : "mixnet";
+  info.ticket_type = messages::name(settings_.effective_ticket_type());
+  info.mock_ecash = settings_.use_mock_ecash;
+  const auto http_port = target ? std::nullopt : settings_.gateway_ip->port;
+  if (http_port) located.http_port = *http_port;
+  if (target && target->identity) {
+    plan.identity = *target->identity;
+    info.identity_source = IdentitySource::given;
+  } else {
+    const auto answer =
+        http::ask_gateway({plan.host, http_port, plan.family}, in(settings_.resolve_timeout),
+                          in(settings_.http_timeout), cancel_fd_);
+    if (!answer) return std::unexpected(answer.error());
+    plan.identity = answer->identity;
+    if (!target || !target->port) plan.port = answer->lp_port;
+    info.gateway_version = answer->version;
+    info.identity_source = settings_.entry_gateway         ? IdentitySource::http_expected
+                           : settings_.trust_http_identity ? IdentitySource::http_trusted
+                                                           : IdentitySource::http_unverified;
+    if (settings_.entry_gateway && *settings_.entry_gateway != answer->identity) {
+      return fail(Stage::resolve, ProbeCode::identity_mismatch,
+                  fmt::format("expected {}, the gateway says {}",
+                              settings_.entry_gateway->to_base58(),
+                              answer->identity.to_base58()));
+    }
+    if (settings_.use_mock_ecash && answer->mock_ecash == false) {
+      log::warning("the gateway says that it takes no mock tickets");
+    }
+  }
+  info.identity = plan.identity.to_base58();
+  info.address = format_host_port(plan.host, plan.port);
+  if (info.identity_source == IdentitySource::http_unverified) {
+    log::info(fmt::format("identity {} learned over HTTP, not verified", info.identity));
+  }
+  if (!may_send_ticket(info.identity_source, settings_.use_mock_ecash)) {
+    return fail(Stage::resolve, ProbeCode::identity_unverified,
+                fmt::format("{} was learned over HTTP", info.identity));
+  }
+  return located;
+}
+
+void Runner::attempts(const Located& located, TargetReport& report, int& status) {
+  const Registrant registrant = make_registrant(settings_);
+  std::optional<Attempt> last_good;
+  for (std::uint64_t sequence = 1; sequence <= settings_.count; ++sequence) {
+    const auto begin = std::chrono::steady_clock::now();
+    AttemptReport now;
+    now.sequence = sequence;
+    now.attempt = run_attempt(located.plan, registrant);
+    const bool interrupted =
+        now.attempt.error && now.attempt.error->code == ProbeCode::interrupted;
+    // An attempt that was cut off says nothing about the gateway.
+    if (interrupted && sequence > 1) break;
+    now.verdict = judge(now.attempt, settings_.warn, settings_.crit);
+    now.tunnel_wanted =
+        !settings_.only_lp_registration && settings_.mode == options::ModeName::dvpn;
+    now.clock_offset_seconds = report.last.clock_offset_seconds;
+    explain(located, now);
+    report.statistics.add(now.attempt);
+    report.level = worse(report.level, now.verdict.level);
+    status = worse_exit_status(status, now.verdict.exit_status);
+    if (!now.attempt.error) last_good = now.attempt;
+    writer_.attempt(located.info, settings_.count, now);
+    report.last = std::move(now);
+    if (interrupted || sequence == settings_.count) break;
+    if (client::wait_for(-1, 0, begin + settings_.interval, cancel_fd_) ==
+        client::Wait::cancelled) {
+      break;
+    }
+  }
+  if (last_good && !settings_.wg_config.empty()) {
+    status = worse_exit_status(status, write_wg_config(registrant, *last_good));
+  }
+}
+
+void Runner::explain(const Located& located, AttemptReport& report) {
+  if (!report.attempt.error) return;
+  const auto code = report.attempt.error->code;
+  report.hint = entry(code).hint;
+  const bool about_clock = code == ProbeCode::closed_after_client_hello ||
+                           code == ProbeCode::timestamp_rejected;
+  // Once per target: what the gateway says does not change between two probes.
+  if (!about_clock || report.sequence > 1) return;
+  const auto limit = std::min<std::chrono::nanoseconds>(hint_limit, settings_.http_timeout);
+  const auto seen = http::observe_gateway(report.attempt.remote, located.plan.host,
+                                          located.http_port, in(limit), cancel_fd_);
+  report.clock_offset_seconds = seen.clock_offset_seconds;
+  report.hint = refusal_hint(seen, located.plan.identity, report.hint);
+}
+
+int Runner::write_wg_config(const Registrant& registrant, const Attempt& attempt) const {
+  if (!attempt.response || !attempt.response->gateway_data) return exit_status::ok;
+  const auto text =
+      format_wg_config(registrant.wireguard.secret, *attempt.response->gateway_data);
+  if (const auto written = write_private_file(settings_.wg_config, text); !written) {
+    log::error(fmt::format("output_unwritable: {}", written.error()));
+    return exit_status::cannot_create;
+  }
+  log::info(fmt::format("wrote {}", settings_.wg_config));
+  return exit_status::ok;
+}
+
+bool Runner::cancelled() const {
+  return client::wait_for(-1, 0, MonotonicTime::min(), cancel_fd_) == client::Wait::cancelled;
+}
+
+}  // namespace lp::probe

@@ -1,0 +1,43 @@
+// A run: every target in turn, as often as wanted, each attempt reported as it ends.
+#pragma once
+
+#include "probes/client/packet_observer.h"
+#include "probes/options/settings.h"
+#include "probes/report/report.h"
+
+namespace lp::probe {
+
+/// True where a ticket may go to a gateway whose identity comes from `source`: a mock ticket to any,
+/// a real one not to an identity that only the network vouches for.
+[[nodiscard]] constexpr bool may_send_ticket(report::IdentitySource source, bool mock) noexcept {
+  using enum report::IdentitySource;
+  return mock || source == given || source == http_trusted || source == http_expected;
+}
+
+class Runner {
+ public:
+  /// All outlive the runner. `cancel_fd` becomes readable when the run is to end; `observer` may be
+  /// null.
+  Runner(const options::Settings& settings, report::Writer& writer,
+         client::PacketObserver* observer, int cancel_fd);
+
+  /// Probes all targets and returns the exit status, before --fail-on.
+  [[nodiscard]] int run();
+
+ private:
+  struct Located;
+
+  [[nodiscard]] int run_target(const std::optional<Target>& target);
+  [[nodiscard]] Outcome<Located> locate(const std::optional<Target>& target);
+  void attempts(const Located& located, report::TargetReport& report, int& status);
+  void explain(const Located& located, report::AttemptReport& report);
+  [[nodiscard]] int write_wg_config(const Registrant& registrant, const Attempt& attempt) const;
+  [[nodiscard]] bool cancelled() const;
+
+  const options::Settings& settings_;
+  report::Writer& writer_;
+  client::PacketObserver* observer_;
+  int cancel_fd_;
+};
+
+}  // namespace lp::probe
