@@ -69,11 +69,6 @@ std::optional<Error> dropped(const Result<Actions>& actions) {
   return drop->reason;
 }
 
-std::optional<Error> error_of(const Result<Actions>& actions) {
-  if (actions) return std::nullopt;
-  return actions.error();
-}
-
 Bytes seal(StateMachine& from, ByteView plaintext) {
   return sent_packet(from.process(SendData{plaintext}));
 }

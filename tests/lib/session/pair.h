@@ -6,6 +6,7 @@
 #include <ostream>
 
 #include "lib/session/state_machine.h"
+#include "tests/lib/outcome.h"
 #include "tests/support/vectors.h"
 
 namespace lp::session {
@@ -45,9 +46,6 @@ struct Pair {
 [[nodiscard]] std::optional<Bytes> delivered(const Result<session::Actions>& actions);
 /// Why the packet was dropped; nothing where it was not.
 [[nodiscard]] std::optional<Error> dropped(const Result<session::Actions>& actions);
-/// The error, or nothing.
-[[nodiscard]] std::optional<Error> error_of(const Result<session::Actions>& actions);
-
 /// Sends `plaintext` from one machine and gives the packet.
 [[nodiscard]] Bytes seal(session::StateMachine& from, ByteView plaintext);
 
