@@ -108,13 +108,16 @@ Outcome init(const config::Layer& flags) {
   }
   if (auto made = make_data_dir(settings.data_dir); !made) return made;
   if (auto made = make_keys(settings); !made) return made;
+  std::string written = fmt::format("{} and {}", identity_key_file(settings).string(),
+                                    wireguard_key_file(settings).string());
   if (is_there(file)) {
     note(file.string() + ": is there already and stays as it is");
-  } else if (auto made = create_file(file, config::commented_file(chosen, settings), 0600); !made) {
-    return made;
+  } else {
+    const auto made = create_file(file, config::commented_file(chosen, settings), 0600);
+    if (!made) return made;
+    written = fmt::format("{}, {}", file.string(), written);
   }
-  note(fmt::format("wrote {}, {} and {}", identity_key_file(settings).string(),
-                   wireguard_key_file(settings).string(), file.string()));
+  note("wrote " + written);
   return print_identity({.flags = flags, .config_file = file}, false);
 }
 

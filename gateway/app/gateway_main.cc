@@ -29,12 +29,14 @@ void open_standard_streams() {
 class CommandLine {
  public:
   CommandLine() {
-    app_.require_subcommand(1);
+    app_.require_subcommand(0, 1);
     app_.set_version_flag("--version", "lp-gateway " LP_VERSION, "Print the version and exit");
-    app_.set_help_flag("-h,--help", "Print this help and exit");
+    for (CLI::App* command : {&app_, init_, run_, identity_, check_config_, status_}) {
+      command->set_help_flag("-h,--help", "Print this help and exit");
+    }
     app_.footer("Settings are described in lp-gateway.toml(5), exit codes in lp-gateway(8).");
     for (CLI::App* command : {run_, check_config_, init_})
-      run_flags(*command);
+      flags_.add_to(*command);
     for (CLI::App* command : {identity_, status_}) {
       flags_.add_to(*command, true);
       command->add_flag("--json", json_, "Answer in JSON");
@@ -64,6 +66,9 @@ class CommandLine {
     } catch (const CLI::ParseError& error) {
       return usage(error.what());
     }
+    if (app_.get_subcommands().empty()) {
+      return usage("a command is missing: init, run, identity, check-config or status");
+    }
     return std::nullopt;
   }
 
@@ -78,8 +83,6 @@ class CommandLine {
   }
 
  private:
-  void run_flags(CLI::App& command) { flags_.add_to(command); }
-
   int usage(std::string_view sentence) const {
     const auto commands = app_.get_subcommands();
     const std::string command = commands.empty() ? "" : " " + commands.front()->get_name();

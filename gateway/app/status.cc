@@ -11,7 +11,8 @@ namespace {
 
 namespace json = boost::json;
 
-double seconds(std::chrono::milliseconds value) {
+json::value seconds(std::chrono::milliseconds value) {
+  if (value.count() % 1000 == 0) return value.count() / 1000;
   return static_cast<double>(value.count()) / 1000.0;
 }
 
@@ -65,7 +66,8 @@ json::value as_json(const Status& status) {
 }
 
 std::string text_of(const json::value& value) {
-  if (const auto* text = value.if_string()) return std::string(*text);
+  if (const auto* text = value.if_string()) return text->empty() ? "-" : std::string(*text);
+  if (const auto* number = value.if_double()) return fmt::format("{}", *number);
   return json::serialize(value);
 }
 

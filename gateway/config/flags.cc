@@ -26,7 +26,7 @@ void SettingFlags::add_to(CLI::App& command, bool only_data_dir) {
     } else {
       // One value to a flag: a greedy option would swallow what follows.
       option = command.add_option(setting.flag(), texts, help_text(setting));
-      option->type_name(std::string(setting.metavar))->type_size(1)->allow_extra_args(false);
+      option->type_name(std::string(setting.metavar))->expected(1)->allow_extra_args(false);
       option->multi_option_policy(setting.shape == Shape::list ? CLI::MultiOptionPolicy::TakeAll
                                                                : CLI::MultiOptionPolicy::TakeLast);
     }
