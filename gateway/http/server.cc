@@ -99,8 +99,7 @@ std::expected<void, std::string> Server::start() {
   error_code error;
   const auto ip = asio::ip::make_address(options_.address, error);
   if (error) {
-    return std::unexpected(
-        fmt::format("cannot serve HTTP on \"{}\": not an IP address", options_.address));
+    return std::unexpected(fmt::format("cannot bind \"{}\": not an IP address", options_.address));
   }
   if (auto listening = listen({ip, options_.port}); !listening) return listening;
   address_ = to_text(acceptor_.local_endpoint());
@@ -117,8 +116,7 @@ std::expected<void, std::string> Server::listen(const tcp::endpoint& endpoint) {
   if (!error) acceptor_.bind(endpoint, error);
   if (!error) acceptor_.listen(asio::socket_base::max_listen_connections, error);
   if (error) {
-    return std::unexpected(
-        fmt::format("cannot serve HTTP on {}: {}", to_text(endpoint), error.message()));
+    return std::unexpected(fmt::format("cannot bind {}: {}", to_text(endpoint), error.message()));
   }
   return {};
 }

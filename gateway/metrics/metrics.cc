@@ -130,20 +130,20 @@ struct Metrics::Impl {
 
   // connections
   std::array<Counter*, 2> connections =
-      counters(registry, "lp_connections_total", "Connections that have ended, by outcome",
+      counters(registry, "lp_connections_total",
+               "Connections that have ended: success is a client that was answered, "
+               "whatever the answer says",
                "result", result_labels);
   Gauge& active_gauge = gauge(registry, "lp_active_lp_connections", "Connections open now");
   Histogram& connection_seconds = histogram(registry, "lp_connection_duration_seconds",
                                             "From accept to close", connection_buckets());
-  Counter& completed_gracefully =
-      counter(registry, "lp_connections_completed_gracefully",
-              "Connections that ended after a successful registration was answered");
+  Counter& completed_gracefully = counter(registry, "lp_connections_completed_gracefully",
+                                          "Connections whose client was answered");
   Counter& completed_with_error = counter(registry, "lp_connections_completed_with_error",
-                                          "Connections that ended in any other way");
-  std::array<Counter*, reject_reason_labels.size()> rejected =
-      counters(registry, "lp_connections_rejected_total",
-               "Connections that were answered Busy or closed at once; counted here only", "reason",
-               reject_reason_labels);
+                                          "Connections that ended before the client was answered");
+  std::array<Counter*, reject_reason_labels.size()> rejected = counters(
+      registry, "lp_connections_rejected_total",
+      "Connections that were answered Busy; counted nowhere else", "reason", reject_reason_labels);
   Counter& received =
       counter(registry, "lp_connection_bytes_received_total", "Bytes read from LP connections");
   Counter& sent =
@@ -192,7 +192,7 @@ struct Metrics::Impl {
       counters(registry, "lp_credential_verification_failed", "Credentials that were refused",
                "reason", credential_labels);
   Counter& bandwidth = counter(registry, "lp_bandwidth_allocated_bytes_total",
-                               "Bandwidth credited by registrations, in bytes");
+                               "Bandwidth credited and ready for use, in bytes");
 
   // what the gateway stands on
   Counter& accept_pauses = counter(registry, "lp_accept_pauses_total",
