@@ -71,7 +71,10 @@ void refuse(std::span<WriteJob> jobs, const StorageError& error) {
 }  // namespace
 
 Writer::Writer(Ledger ledger, bool commit_each)
-    : ledger_(std::move(ledger)), commit_each_(commit_each), thread_([this] { run(); }) {
+    : ledger_(std::move(ledger)),
+      commit_each_(commit_each),
+      statements_(ledger_.statements_run()),
+      thread_([this] { run(); }) {
   pthread_setname_np(thread_.native_handle(), "lp-db-writer");
 }
 
@@ -115,8 +118,9 @@ void Writer::run_waiting(std::size_t waiting) {
 }
 
 // A batch that fails is rolled back as a whole, divided, and each half tried again, so that one bad
-// job costs the others a few commits and not their outcome. Errors that are not about a job, such
-// as a full disk, are everybody's at once.
+// job costs the others a few commits and not their outcome. A single one is tried once more, too:
+// the pool has been loaded anew by then, and what another process took from it is known. Errors
+// that are not about a job, such as a full disk, are everybody's at once.
 void Writer::run_transaction(StorageStatus begun, Jobs jobs, int& retries_left) {
   Counts counts;
   auto status = std::move(begun);
@@ -129,8 +133,14 @@ void Writer::run_transaction(StorageStatus begun, Jobs jobs, int& retries_left) 
   }
   ledger_.roll_back();
   not_committed(status.error());
-  if (jobs.size() == 1 || !may_be_one_job(status.error()) || retries_left-- <= 0) {
+  if (!may_be_one_job(status.error()) || retries_left <= 0) {
     refuse(jobs, status.error());
+    return;
+  }
+  --retries_left;
+  if (jobs.size() == 1) {
+    int none_left = 0;
+    run_transaction(ledger_.begin(), jobs, none_left);
     return;
   }
   const auto half = jobs.size() / 2;

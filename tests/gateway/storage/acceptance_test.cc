@@ -59,9 +59,10 @@ TEST_F(AcceptanceTest, NewMixnetClientGetsNoAddress) {
 }
 
 TEST_F(AcceptanceTest, FurtherTicketKeepsIdAndAddressesAndAddsUp) {
+  std::uint64_t nullifier = 0;
   for (const auto& owner : {wireguard_owner(1), mixnet_owner(2)}) {
-    const auto first = accept(storage(), ticket(owner, 10 + owner.key[0]));
-    const auto second = accept(storage(), ticket(owner, 1000 + owner.key[0]));
+    const auto first = accept(storage(), ticket(owner, ++nullifier));
+    const auto second = accept(storage(), ticket(owner, ++nullifier));
     ASSERT_TRUE(first && second);
     EXPECT_EQ(second->outcome, AcceptanceOutcome::accepted);
     EXPECT_TRUE(second->client_existed);
