@@ -14,6 +14,8 @@ class MockVerifier final : public Verifier {
 
 }  // namespace
 
-std::unique_ptr<Verifier> make_mock_verifier() { return std::make_unique<MockVerifier>(); }
+std::unique_ptr<Verifier> make_mock_verifier() {
+  return std::make_unique<MockVerifier>();
+}
 
 }  // namespace lp::gateway::ecash
