@@ -144,7 +144,7 @@ TEST(Metrics, WhatAPacketCanGetWrongIsToldApart) {
 TEST(Metrics, OutcomesFromManyThreadsAddUp) {
   Metrics metrics;
   constexpr int threads = 4;
-  constexpr int rounds = 500;
+  constexpr int rounds = 3000;
   std::atomic<bool> done = false;
   std::thread scraper([&] {
     while (!done)
