@@ -49,11 +49,12 @@ std::string to_hex(ByteView bytes) {
 }
 
 Result<Bytes> from_hex(std::string_view text) {
+  if (text.empty()) return Bytes{};  // libsodium takes no null pointer, even for nothing
+  if (text.size() % 2 != 0) return fail(Error::hex_invalid);
   Bytes bytes(text.size() / 2);
   std::size_t size = 0;
   if (sodium_hex2bin(bytes.data(), bytes.size(), text.data(), text.size(), nullptr, &size,
-                     nullptr) != 0 ||
-      size * 2 != text.size()) {
+                     nullptr) != 0) {
     return fail(Error::hex_invalid);
   }
   return bytes;
@@ -68,6 +69,7 @@ std::string to_base64(ByteView bytes) {
 }
 
 Result<Bytes> from_base64(std::string_view text) {
+  if (text.empty()) return Bytes{};
   if (text.size() % 4 != 0) return fail(Error::base64_invalid);
   Bytes bytes(text.size() / 4 * 3);
   std::size_t size = 0;

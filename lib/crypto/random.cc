@@ -10,7 +10,8 @@ Status initialise() noexcept {
 }
 
 void random_bytes(MutableByteView out) noexcept {
-  randombytes_buf(out.data(), out.size());
+  // libsodium takes no null pointer, even for nothing.
+  if (!out.empty()) randombytes_buf(out.data(), out.size());
 }
 
 std::uint32_t random_u32() noexcept {
