@@ -163,9 +163,9 @@ std::vector<std::uint64_t> jumps_at_word_edges() {
 
 void jump_from_every_word_edge(std::uint64_t base) {
   for (std::uint64_t word = 0; word <= 16; ++word) {
-    for (const std::uint64_t offset : {0, 1, 63}) {
+    for (const std::uint64_t offset : {0U, 1U, 63U}) {
       const std::uint64_t highest = base + word * 64 + offset;
-      for (const std::uint64_t stride : {1, 7}) {
+      for (const std::uint64_t stride : {1U, 7U}) {
         Both filled;
         fill(filled, highest, stride);
         for (const std::uint64_t jump : jumps_at_word_edges()) {
