@@ -1,0 +1,132 @@
+// Thousands of connections that do nothing, or next to nothing, at a real gateway.
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <regex>
+#include <thread>
+
+#include "tests/system/gateway_process.h"
+
+namespace lp::test {
+namespace {
+
+constexpr int max_connections = 10'000;
+
+/// What lp-test-idle-clients has seen.
+struct Seen {
+  int silent = 0;
+  int busy = 0;
+  int closed = 0;
+};
+
+class IdleClients {
+ public:
+  explicit IdleClients(std::uint16_t port)
+      : child_({.program = program("lp-test-idle-clients"), .args = {std::to_string(port)}}) {}
+
+  void open(int count) {
+    EXPECT_EQ(order("open " + std::to_string(count)), "opened " + std::to_string(count));
+  }
+  Seen poll() { return seen(order("poll")); }
+  Seen wait_closed(int count) { return seen(order("wait-closed " + std::to_string(count))); }
+  Seen trickle(int seconds) { return seen(order("trickle " + std::to_string(seconds))); }
+
+ private:
+  std::string order(const std::string& line) {
+    child_.write(line + "\n");
+    return child_.read_line().value_or("nothing: " + child_.error_output());
+  }
+  static Seen seen(const std::string& line) {
+    std::smatch match;
+    if (!std::regex_match(line, match, std::regex("silent (\\d+) busy (\\d+) closed (\\d+)"))) {
+      ADD_FAILURE() << line;
+      return {};
+    }
+    return {std::stoi(match[1]), std::stoi(match[2]), std::stoi(match[3])};
+  }
+
+  Child child_;
+};
+
+GatewayProcess::Options roomy(std::vector<std::string> flags) {
+  return {.flags = std::move(flags), .open_files = 20'000};
+}
+
+TEST(SystemIdleConnections, ThousandsOfThemAreCutAtTheirDeadlineWhileHonestClientsRegister) {
+  // A hello deadline long enough to open them all before the first is cut.
+  GatewayProcess gateway(roomy({"--hello-deadline-secs", "20"}));
+  IdleClients idle(gateway.port());
+  const int idle_count = rounds(2'000, 9'900);
+  ASSERT_TRUE(register_once(gateway.port(), gateway.lp_key(), request(1, 1)));
+  const std::uint64_t before_kib = gateway.resident_kib();
+  idle.open(idle_count);
+  EXPECT_EQ(gateway.metrics()["lp_active_lp_connections"], idle_count);
+  const std::uint64_t grown_kib = gateway.resident_kib() - before_kib;
+  RecordProperty("resident_growth_kib", static_cast<int>(grown_kib));
+#ifndef LP_SANITIZED
+  // 80 MiB for 9,900.
+  EXPECT_LE(grown_kib, 80U * 1024U * static_cast<unsigned>(idle_count) / 9'900U);
+#endif
+
+  // Honest clients, from the first idle connection to the last one's end.
+  std::atomic<bool> done = false;
+  std::atomic<int> registered = 0;
+  std::atomic<int> failed = 0;
+  std::jthread honest([&] {
+    for (std::uint64_t i = 2; !done; ++i) {
+      const auto response = register_once(gateway.port(), gateway.lp_key(), request(i, i));
+      ++(response && response->success ? registered : failed);
+    }
+  });
+  const Seen end = idle.wait_closed(idle_count);
+  done = true;
+  honest.join();
+  EXPECT_EQ(end.closed, idle_count);
+  EXPECT_EQ(end.busy, 0);
+  EXPECT_EQ(failed, 0);
+  EXPECT_GT(registered, 0);
+  const auto metrics = gateway.idle_metrics();
+  EXPECT_EQ(metrics["lp_client_hello_failed{reason=\"timeout\"}"], idle_count);
+  expect_sums_agree(metrics);
+  EXPECT_THAT(gateway.violations(), testing::IsEmpty());
+}
+
+TEST(SystemIdleConnections, OverTheLimitTheNextOnesGetBusyAndFreedPlacesAreGivenAgain) {
+  const int limit = rounds(500, max_connections);
+  GatewayProcess gateway(
+      roomy({"--hello-deadline-secs", "30", "--max-connections", std::to_string(limit)}));
+  IdleClients idle(gateway.port());
+  idle.open(limit);
+  EXPECT_EQ(idle.poll().busy, 0);
+  EXPECT_EQ(gateway.metrics()["lp_active_lp_connections"], limit);
+  idle.open(50);
+  const Seen seen = idle.wait_closed(50);
+  EXPECT_EQ(seen.busy, 50);
+  EXPECT_EQ(seen.silent, limit);
+  EXPECT_EQ(gateway.metrics()["lp_connections_rejected_total{reason=\"max_connections\"}"], 50);
+  idle.wait_closed(limit + 50);
+  const auto response = register_once(gateway.port(), gateway.lp_key(), request(1, 1));
+  EXPECT_TRUE(response && response->success);
+  const auto metrics = gateway.idle_metrics();
+  // Busy counts here only.
+  EXPECT_EQ(metrics.sum("lp_connections_total"), limit + 1);
+  expect_sums_agree(metrics);
+}
+
+TEST(SystemIdleConnections, AByteASecondDoesNotOutliveTheDeadline) {
+  GatewayProcess gateway(roomy({"--hello-deadline-secs", "3"}));
+  IdleClients idle(gateway.port());
+  const int count = rounds(200, 1'000);
+  idle.open(count);
+  // A deadline that each byte renewed would last for the 30 s that the trickle may.
+  const Seen seen = idle.trickle(30);
+  EXPECT_EQ(seen.closed, count);
+  const auto metrics = gateway.idle_metrics();
+  EXPECT_EQ(metrics["lp_client_hello_failed{reason=\"timeout\"}"], count);
+  expect_sums_agree(metrics);
+}
+
+}  // namespace
+}  // namespace lp::test
