@@ -33,6 +33,7 @@ Ticket make_ticket(const IssuerKey& issuer) {
 
 std::vector<Ticket> make_tickets(const IssuerKey& issuer, std::size_t count) {
   std::vector<Ticket> tickets;
+  tickets.reserve(count);
   for (std::size_t i = 0; i < count; ++i)
     tickets.push_back(make_ticket(issuer));
   return tickets;
@@ -40,6 +41,7 @@ std::vector<Ticket> make_tickets(const IssuerKey& issuer, std::size_t count) {
 
 std::vector<UnverifiedTicket> views(const std::vector<Ticket>& tickets) {
   std::vector<UnverifiedTicket> views;
+  views.reserve(tickets.size());
   for (const auto& ticket : tickets)
     views.push_back({ticket.message, ticket.signature});
   return views;
@@ -47,6 +49,7 @@ std::vector<UnverifiedTicket> views(const std::vector<Ticket>& tickets) {
 
 std::vector<std::optional<Error>> errors_of(const BatchVerdict& verdict) {
   std::vector<std::optional<Error>> errors;
+  errors.reserve(verdict.tickets.size());
   for (const auto& ticket : verdict.tickets)
     errors.push_back(error_of(ticket));
   return errors;
@@ -141,6 +144,7 @@ TEST_F(Verification, KeyUsedByManyThreadsMisjudges) {
   std::vector<BatchVerdict> verdicts(8);
   {
     std::vector<std::jthread> threads;
+    threads.reserve(verdicts.size());
     for (auto& verdict : verdicts) {
       threads.emplace_back([&] { verdict = key_.verify_batch(views(tickets)); });
     }
