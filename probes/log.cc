@@ -36,9 +36,17 @@ void start(const options::Settings& settings, bool color) {
   logger = &stderr_logger;
 }
 
-void debug(std::string_view text) { write(spdlog::level::debug, text); }
-void info(std::string_view text) { write(spdlog::level::info, text); }
-void warning(std::string_view text) { write(spdlog::level::warn, text); }
-void error(std::string_view text) { write(spdlog::level::err, text); }
+void debug(std::string_view text) {
+  write(spdlog::level::debug, text);
+}
+void info(std::string_view text) {
+  write(spdlog::level::info, text);
+}
+void warning(std::string_view text) {
+  write(spdlog::level::warn, text);
+}
+void error(std::string_view text) {
+  write(spdlog::level::err, text);
+}
 
 }  // namespace lp::probe::log

@@ -84,8 +84,8 @@ int probe(const options::Settings& settings) {
 }
 
 int run(int argc, char** argv) {
-  const auto settings = options::load({argv + (argc > 0 ? 1 : 0), argv + argc},
-                                      options::process_environment);
+  const auto settings =
+      options::load({argv + (argc > 0 ? 1 : 0), argv + argc}, options::process_environment);
   if (!settings) {
     const auto& stop = settings.error();
     std::fputs(stop.text.c_str(), stop.to_stdout ? stdout : stderr);

@@ -89,10 +89,10 @@ std::string describe_packet(ByteView packet, Secrets secrets, std::string_view i
            dump(packet, {}, indent);
   }
   const auto& header = parsed->header;
-  std::string out = fmt::format(
-      "{}{} packet {} content {} version {} session {:#010x} counter {}\n", indent,
-      wire::name(header.type), packet.size(), parsed->content.size(), header.version,
-      header.session_id, header.counter);
+  std::string out =
+      fmt::format("{}{} packet {} content {} version {} session {:#010x} counter {}\n", indent,
+                  wire::name(header.type), packet.size(), parsed->content.size(), header.version,
+                  header.session_id, header.counter);
   out += describe_content(*parsed, secrets, indent);
   out += dump(packet, secrets == Secrets::shown ? Range{} : key_in(*parsed), indent);
   return out;

@@ -39,8 +39,7 @@ messages::Credential make_mock_credential(messages::TicketType type, UnixSeconds
 
 messages::RegistrationRequest make_request(const Registrant& registrant,
                                            messages::Credential credential,
-                                           const messages::IpAddress& client_ip,
-                                           UnixSeconds now) {
+                                           const messages::IpAddress& client_ip, UnixSeconds now) {
   messages::RegistrationRequest request;
   request.wg_public_key = to_base64(registrant.wireguard.public_key.bytes);
   request.credential = std::move(credential);

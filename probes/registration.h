@@ -20,8 +20,7 @@ struct Registrant {
 
 /// A dummy ticket, well-formed and worth nothing: random nullifier and signature, the type's
 /// amount, an expiry a week after `now`. Only a gateway with mock e-cash takes it.
-[[nodiscard]] messages::Credential make_mock_credential(messages::TicketType type,
-                                                        UnixSeconds now);
+[[nodiscard]] messages::Credential make_mock_credential(messages::TicketType type, UnixSeconds now);
 
 /// The request that sends `credential`.
 [[nodiscard]] messages::RegistrationRequest make_request(const Registrant& registrant,

@@ -92,14 +92,15 @@ Outcome<std::vector<Endpoint>> select(const std::string& host, std::vector<Endpo
                 fmt::format("{} has no {} address", printable(host, 100),
                             family == Family::ipv6 ? "IPv6" : "IPv4"));
   }
-  for (auto& endpoint : found) endpoint.set_port(port);
+  for (auto& endpoint : found)
+    endpoint.set_port(port);
   return found;
 }
 
 }  // namespace
 
-Outcome<std::vector<Endpoint>> resolve(const std::string& host, std::uint16_t port,
-                                       Family family, MonotonicTime deadline, int cancel_fd) {
+Outcome<std::vector<Endpoint>> resolve(const std::string& host, std::uint16_t port, Family family,
+                                       MonotonicTime deadline, int cancel_fd) {
   if (const auto literal = Endpoint::from_literal(host, port)) {
     return select(host, {*literal}, port, family);
   }

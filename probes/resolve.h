@@ -19,7 +19,6 @@ enum class Family : std::uint8_t { any, ipv4, ipv6 };
 /// limits bring. Errors: dns_not_found, dns_failed, dns_timeout, no_address_of_family, interrupted.
 [[nodiscard]] Outcome<std::vector<client::Endpoint>> resolve(const std::string& host,
                                                              std::uint16_t port, Family family,
-                                                             MonotonicTime deadline,
-                                                             int cancel_fd);
+                                                             MonotonicTime deadline, int cancel_fd);
 
 }  // namespace lp::probe

@@ -47,8 +47,7 @@ std::string clock_hint(std::int64_t offset) {
 /// What the gateway's HTTP side tells about a refused ClientHello or timestamp.
 std::string refusal_hint(const http::Observation& seen, const crypto::Identity& expected,
                          std::string_view otherwise) {
-  if (seen.clock_offset_seconds &&
-      std::abs(*seen.clock_offset_seconds) > clock_tolerance_seconds) {
+  if (seen.clock_offset_seconds && std::abs(*seen.clock_offset_seconds) > clock_tolerance_seconds) {
     return clock_hint(*seen.clock_offset_seconds);
   }
   if (seen.identity && *seen.identity != expected) {
@@ -167,8 +166,7 @@ Outcome<Runner::Located> Runner::locate(const std::optional<Target>& target) {
     if (settings_.entry_gateway && *settings_.entry_gateway != answer->identity) {
       return fail(Stage::resolve, ProbeCode::identity_mismatch,
                   fmt::format("expected {}, the gateway says {}",
-                              settings_.entry_gateway->to_base58(),
-                              answer->identity.to_base58()));
+                              settings_.entry_gateway->to_base58(), answer->identity.to_base58()));
     }
     if (settings_.use_mock_ecash && answer->mock_ecash == false) {
       log::warning("the gateway says that it takes no mock tickets");
@@ -194,8 +192,7 @@ void Runner::attempts(const Located& located, TargetReport& report, int& status)
     AttemptReport now;
     now.sequence = sequence;
     now.attempt = run_attempt(located.plan, registrant);
-    const bool interrupted =
-        now.attempt.error && now.attempt.error->code == ProbeCode::interrupted;
+    const bool interrupted = now.attempt.error && now.attempt.error->code == ProbeCode::interrupted;
     // An attempt that was cut off says nothing about the gateway.
     if (interrupted && sequence > 1) break;
     now.verdict = judge(now.attempt, settings_.warn, settings_.crit);
@@ -224,8 +221,8 @@ void Runner::explain(const Located& located, AttemptReport& report) {
   if (!report.attempt.error) return;
   const auto code = report.attempt.error->code;
   report.hint = entry(code).hint;
-  const bool about_clock = code == ProbeCode::closed_after_client_hello ||
-                           code == ProbeCode::timestamp_rejected;
+  const bool about_clock =
+      code == ProbeCode::closed_after_client_hello || code == ProbeCode::timestamp_rejected;
   // Once per target: what the gateway says does not change between two probes.
   if (!about_clock || report.sequence > 1) return;
   const auto limit = std::min<std::chrono::nanoseconds>(hint_limit, settings_.http_timeout);
@@ -237,8 +234,7 @@ void Runner::explain(const Located& located, AttemptReport& report) {
 
 int Runner::write_wg_config(const Registrant& registrant, const Attempt& attempt) const {
   if (!attempt.response || !attempt.response->gateway_data) return exit_status::ok;
-  const auto text =
-      format_wg_config(registrant.wireguard.secret, *attempt.response->gateway_data);
+  const auto text = format_wg_config(registrant.wireguard.secret, *attempt.response->gateway_data);
   if (const auto written = write_private_file(settings_.wg_config, text); !written) {
     log::error(fmt::format("output_unwritable: {}", written.error()));
     return exit_status::cannot_create;

@@ -7,8 +7,8 @@
 
 namespace lp::probe {
 
-/// True where a ticket may go to a gateway whose identity comes from `source`: a mock ticket to any,
-/// a real one not to an identity that only the network vouches for.
+/// True where a ticket may go to a gateway whose identity comes from `source`: a mock ticket to
+/// any, a real one not to an identity that only the network vouches for.
 [[nodiscard]] constexpr bool may_send_ticket(report::IdentitySource source, bool mock) noexcept {
   using enum report::IdentitySource;
   return mock || source == given || source == http_trusted || source == http_expected;

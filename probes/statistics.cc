@@ -14,7 +14,9 @@ std::chrono::nanoseconds nearest_rank(const std::vector<std::int64_t>& sorted, u
 
 }  // namespace
 
-void Series::succeeded(std::chrono::nanoseconds time) { times_.push_back(time.count()); }
+void Series::succeeded(std::chrono::nanoseconds time) {
+  times_.push_back(time.count());
+}
 
 Summary Series::summarise() const {
   Summary summary;
@@ -27,7 +29,8 @@ Summary Series::summarise() const {
   auto sorted = times_;
   std::ranges::sort(sorted);
   long double sum = 0;
-  for (const auto time : sorted) sum += static_cast<long double>(time);
+  for (const auto time : sorted)
+    sum += static_cast<long double>(time);
   summary.min = std::chrono::nanoseconds(sorted.front());
   summary.max = std::chrono::nanoseconds(sorted.back());
   summary.mean =

@@ -11,8 +11,8 @@
 namespace lp::probe {
 namespace {
 
-constexpr std::size_t max_host = 253;        // RFC 1035, section 2.3.4
-constexpr std::size_t max_identity = 44;     // 32 bytes of 0xff in base58
+constexpr std::size_t max_host = 253;     // RFC 1035, section 2.3.4
+constexpr std::size_t max_identity = 44;  // 32 bytes of 0xff in base58
 constexpr std::size_t max_target = 512;
 
 auto bad(std::string_view text, std::string_view what) {

@@ -11,7 +11,9 @@ constexpr char arrow(client::Direction direction) {
   return direction == client::Direction::sent ? '>' : '<';
 }
 
-void put(std::FILE* out, const std::string& text) { std::fwrite(text.data(), 1, text.size(), out); }
+void put(std::FILE* out, const std::string& text) {
+  std::fwrite(text.data(), 1, text.size(), out);
+}
 
 }  // namespace
 
@@ -19,9 +21,9 @@ Trace::Trace(std::FILE* out, Secrets secrets)
     : out_(out), secrets_(secrets), start_(std::chrono::steady_clock::now()) {}
 
 void Trace::on_packet(const client::PacketEvent& event) {
-  put(out_, fmt::format("{} {:.6f} ", arrow(event.direction),
-                        options::to_seconds(event.time - start_)) +
-                describe_packet(event.packet, secrets_));
+  put(out_,
+      fmt::format("{} {:.6f} ", arrow(event.direction), options::to_seconds(event.time - start_)) +
+          describe_packet(event.packet, secrets_));
 }
 
 void Trace::on_plaintext(client::Direction direction, ByteView plaintext) {

@@ -36,25 +36,25 @@ bool exceeds(const Attempt& attempt, const options::Thresholds& limits, std::str
     const auto time = is_total ? std::optional(attempt.total) : attempt.times[i];
     if (!limits[i] || !time || *time <= *limits[i]) continue;
     any = true;
-    lines.push_back(fmt::format("{} {} over {} ({})",
-                                is_total ? "total" : name(static_cast<Stage>(i)),
-                                options::format_duration(*time),
-                                options::format_duration(*limits[i]), kind));
+    lines.push_back(
+        fmt::format("{} {} over {} ({})", is_total ? "total" : name(static_cast<Stage>(i)),
+                    options::format_duration(*time), options::format_duration(*limits[i]), kind));
   }
   return any;
 }
 
 }  // namespace
 
-std::string_view name(Level level) noexcept { return level_names[static_cast<std::size_t>(level)]; }
+std::string_view name(Level level) noexcept {
+  return level_names[static_cast<std::size_t>(level)];
+}
 
 Verdict judge(const Attempt& attempt, const options::Thresholds& warn,
               const options::Thresholds& crit) {
   Verdict verdict;
   if (attempt.error) {
     verdict.exit_status = entry(attempt.error->code).exit_status;
-    verdict.level =
-        verdict.exit_status == exit_status::failed ? Level::critical : Level::unknown;
+    verdict.level = verdict.exit_status == exit_status::failed ? Level::critical : Level::unknown;
     return verdict;
   }
   if (exceeds(attempt, crit, "crit", verdict.exceeded)) {
@@ -67,7 +67,9 @@ Verdict judge(const Attempt& attempt, const options::Thresholds& warn,
   return verdict;
 }
 
-int worse_exit_status(int a, int b) noexcept { return importance(b) > importance(a) ? b : a; }
+int worse_exit_status(int a, int b) noexcept {
+  return importance(b) > importance(a) ? b : a;
+}
 
 Level worse(Level a, Level b) noexcept {
   static constexpr std::array order{0, 1, 3, 2};  // ok, warning, critical, unknown

@@ -13,9 +13,9 @@ namespace lp::probe {
 [[nodiscard]] std::string format_wg_config(const crypto::X25519Secret& private_key,
                                            const messages::GatewayData& gateway);
 
-/// Writes `text` to `path`, mode 0600 whatever the umask: beside it under a name of its own, synced,
-/// then renamed over it, so that a reader sees the old file or the whole new one. On failure: one
-/// sentence, and nothing is left behind.
+/// Writes `text` to `path`, mode 0600 whatever the umask: beside it under a name of its own,
+/// synced, then renamed over it, so that a reader sees the old file or the whole new one. On
+/// failure: one sentence, and nothing is left behind.
 [[nodiscard]] std::expected<void, std::string> write_private_file(const std::string& path,
                                                                   std::string_view text);
 

@@ -65,18 +65,20 @@ std::vector<std::string> legacy_forms(const json::object& data, std::string_view
   const json::string sphinx_key(sphinx);
   json::value noise_or_null = nullptr;
   if (!noise.empty()) noise_or_null = json::string(noise);
-  return {form({{"ed25519_identity", id}, {"x25519_sphinx", sphinx_key},
+  return {form({{"ed25519_identity", id},
+                {"x25519_sphinx", sphinx_key},
                 {"x25519_noise", noise_or_null}}),
-          form({{"ed25519_identity", id}, {"x25519_sphinx", sphinx_key},
+          form({{"ed25519_identity", id},
+                {"x25519_sphinx", sphinx_key},
                 {"x25519_noise", json::string(noise)}}),
           form({{"ed25519", id}, {"x25519", sphinx_key}})};
 }
 
 bool signed_by(const crypto::Identity& identity, std::string_view text,
                const ByteArray<64>& signature) {
-  return crypto::verify(
-      identity, ByteView(reinterpret_cast<const std::uint8_t*>(text.data()), text.size()),
-      signature);
+  return crypto::verify(identity,
+                        ByteView(reinterpret_cast<const std::uint8_t*>(text.data()), text.size()),
+                        signature);
 }
 
 std::string_view sphinx_key(const json::object& keys) {
@@ -133,8 +135,8 @@ Outcome<GatewayInfo> ask_one(const client::Endpoint& endpoint, const std::string
   if (answer->status != 200) {
     return invalid(step.path, fmt::format("port {} answered {}", step.port, answer->status));
   }
-  auto info = step.path == lp_path ? parse_lp_info(answer->body)
-                                   : parse_host_information(answer->body);
+  auto info =
+      step.path == lp_path ? parse_lp_info(answer->body) : parse_host_information(answer->body);
   if (info) info->date = answer->date;
   return info;
 }
@@ -148,8 +150,8 @@ Outcome<GatewayInfo> parse_lp_info(std::string_view body) {
   if (!identity) return invalid(lp_path, "there is no identity");
   const auto key = crypto::Identity::from_base58(*identity);
   if (!key) {
-    return invalid(lp_path, fmt::format("identity '{}': {}", printable(*identity, 60),
-                                        gloss(key.error())));
+    return invalid(lp_path,
+                   fmt::format("identity '{}': {}", printable(*identity, 60), gloss(key.error())));
   }
   GatewayInfo info;
   info.identity = *key;
@@ -186,8 +188,7 @@ Outcome<GatewayInfo> parse_host_information(std::string_view body) {
       forms, [&](const std::string& form) { return signed_by(*identity, form, *signature); });
   if (!verified) {
     return fail(Stage::resolve, ProbeCode::host_information_signature,
-                fmt::format("{}: not signed by {}", host_information_path,
-                            identity->to_base58()));
+                fmt::format("{}: not signed by {}", host_information_path, identity->to_base58()));
   }
   GatewayInfo info;
   info.identity = *identity;
@@ -209,8 +210,7 @@ Outcome<GatewayInfo> ask_gateway(const Where& where, MonotonicTime resolve_deadl
       // Each question has its share of the time that is left.
       const auto now = std::chrono::steady_clock::now();
       const auto left = static_cast<MonotonicTime::rep>(questions - asked++);
-      auto info =
-          ask_one(address, where.host, step, now + (http_deadline - now) / left, cancel_fd);
+      auto info = ask_one(address, where.host, step, now + (http_deadline - now) / left, cancel_fd);
       if (info) return info;
       const bool tells_more = !worst || weight(info.error().code) > weight(worst->code);
       if (tells_more) worst = std::move(info.error());
@@ -224,8 +224,8 @@ Observation observe_gateway(client::Endpoint gateway, const std::string& host,
                             std::uint16_t http_port, MonotonicTime deadline, int cancel_fd) {
   Observation observation;
   gateway.set_port(http_port);
-  const auto answer = http_get({gateway, host, std::string(lp_path), http_port == 443}, deadline,
-                               cancel_fd);
+  const auto answer =
+      http_get({gateway, host, std::string(lp_path), http_port == 443}, deadline, cancel_fd);
   if (!answer) return observation;
   if (answer->date) {
     observation.clock_offset_seconds = static_cast<std::int64_t>(*answer->date) -

@@ -21,9 +21,9 @@ inline constexpr std::uint16_t default_http_port = 8080;
 struct GatewayInfo {
   crypto::Identity identity;
   std::uint16_t lp_port = 0;
-  std::optional<std::string> version;   ///< as it names itself
-  std::optional<bool> mock_ecash;       ///< nothing where it does not say
-  std::optional<UnixSeconds> date;      ///< the answer's Date header
+  std::optional<std::string> version;  ///< as it names itself
+  std::optional<bool> mock_ecash;      ///< nothing where it does not say
+  std::optional<UnixSeconds> date;     ///< the answer's Date header
 };
 
 /// The body of /api/v1/lp (docs/gateway.md, "HTTP"). Fails with http_invalid.

@@ -59,8 +59,8 @@ CLI::Option* add(CLI::App& app, const Option& option) {
   const std::string names = flag_names(option);
   const std::string help(option.help);
   if (option.type == Type::flag) {
-    return app.add_flag_function(
-        names, [](std::int64_t) {}, help)->group(std::string(option.group));
+    // Nothing is bound: CLI11 would convert the value itself, and throws what is no ParseError.
+    return app.add_flag(names, help)->group(std::string(option.group));
   }
   // The values are read from results(); nothing is bound.
   auto* added = app.add_option(names, [](const CLI::results_t&) { return true; }, help);
@@ -76,12 +76,13 @@ CLI::Option* add(CLI::App& app, const Option& option) {
 std::expected<CommandLine, Stop> parse_command_line(const Values& args) {
   CLI::App app(description, "lp-probe");
   app.footer(footer);
-  app.set_help_flag("-h,--help", "Print this help and exit")->group("Other");
+  app.set_help_flag();  // added below, so that its group comes last
   std::vector<std::pair<const Option*, CLI::Option*>> added;
-  for (const auto& option : table()) added.emplace_back(&option, add(app, option));
+  for (const auto& option : table())
+    added.emplace_back(&option, add(app, option));
+  app.set_help_flag("-h,--help", "Print this help and exit")->group("Other");
   CommandLine line;
-  app.add_option("TARGET", line.targets, "What to probe: [IDENTITY@]HOST[:PORT]")
-      ->type_name("");
+  app.add_option("TARGET", line.targets, "What to probe: [IDENTITY@]HOST[:PORT]")->type_name("");
   auto* decode = app.add_subcommand("decode", "Decode LP frames: a file, - or hexadecimal");
   std::string input;
   decode->add_option("INPUT", input, "FILE, - for standard input, or hexadecimal")
@@ -98,6 +99,8 @@ std::expected<CommandLine, Stop> parse_command_line(const Values& args) {
       app.exit(error, out, err);
       return std::unexpected(Stop{out.str(), true, exit_status::ok});
     }
+    return std::unexpected(usage_error(printable(error.what(), 400)));
+  } catch (const std::exception& error) {
     return std::unexpected(usage_error(printable(error.what(), 400)));
   }
   for (const auto& [option, result] : added) {
@@ -124,8 +127,8 @@ std::expected<FileValues, Stop> parse_file(std::istream& file, const std::string
   FileValues values;
   for (const auto& item : items) {
     if (!item.parents.empty()) {
-      return bad(fmt::format("there are no sections, and no key '{}'",
-                             printable(item.fullname(), 60)));
+      return bad(
+          fmt::format("there are no sections, and no key '{}'", printable(item.fullname(), 60)));
     }
     const auto option = std::ranges::find_if(table(), [&](const Option& candidate) {
       return !candidate.command_line_only && file_key(candidate) == item.name;
@@ -141,8 +144,7 @@ std::expected<FileValues, Stop> parse_file(std::istream& file, const std::string
   return values;
 }
 
-std::expected<FileValues, Stop> read_file(const CommandLine& line,
-                                          const Environment& environment) {
+std::expected<FileValues, Stop> read_file(const CommandLine& line, const Environment& environment) {
   std::string path;
   const auto given = line.values.find("config");
   if (given != line.values.end()) {
@@ -179,7 +181,8 @@ std::expected<FileValues, Stop> read_file(const CommandLine& line,
 Values split_list(const std::string& text) {
   Values values;
   std::istringstream in(text);
-  for (std::string part; std::getline(in, part, ',');) values.push_back(part);
+  for (std::string part; std::getline(in, part, ',');)
+    values.push_back(part);
   return values;
 }
 
@@ -231,15 +234,14 @@ std::expected<void, Stop> add_targets(const CommandLine& line, Settings& setting
     return {};
   }
   const auto given = settings.identity ? settings.identity : settings.entry_gateway;
-  const auto bare = std::ranges::count_if(
-      settings.targets, [](const Target& target) { return !target.identity; });
+  const auto bare = std::ranges::count_if(settings.targets,
+                                          [](const Target& target) { return !target.identity; });
   if (given && bare > 1) {
     return std::unexpected(usage_error("one identity and several targets without one"));
   }
   if (given && bare == 0 && !settings.targets.empty()) {
-    const bool agrees = std::ranges::any_of(settings.targets, [&](const Target& target) {
-      return target.identity == given;
-    });
+    const bool agrees = std::ranges::any_of(
+        settings.targets, [&](const Target& target) { return target.identity == given; });
     if (!agrees) return std::unexpected(usage_error("the TARGET names another identity"));
   }
   for (auto& target : settings.targets) {

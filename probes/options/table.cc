@@ -203,8 +203,8 @@ constexpr std::array all{
            set_count},
     Option{"interval", 'i', g_time, Type::value, "TIME", "",
            "From the start of one probe to the start of the next (1s)", false, set_interval},
-    Option{"resolve-timeout", 0, g_time, Type::value, "TIME", "",
-           "Limit of name resolution (5s)", false, set_duration<&S::resolve_timeout>},
+    Option{"resolve-timeout", 0, g_time, Type::value, "TIME", "", "Limit of name resolution (5s)",
+           false, set_duration<&S::resolve_timeout>},
     Option{"http-timeout", 0, g_time, Type::value, "TIME", "",
            "Limit of all HTTP questions to one gateway together (5s)", false,
            set_duration<&S::http_timeout>},
@@ -218,10 +218,8 @@ constexpr std::array all{
            "Limit of request and response together (30s)", false,
            set_duration<&S::registration_timeout>},
 
-    Option{"ipv4", '4', g_network, Type::flag, "", "", "Use IPv4 only", false,
-           set_flag<&S::ipv4>},
-    Option{"ipv6", '6', g_network, Type::flag, "", "", "Use IPv6 only", false,
-           set_flag<&S::ipv6>},
+    Option{"ipv4", '4', g_network, Type::flag, "", "", "Use IPv4 only", false, set_flag<&S::ipv4>},
+    Option{"ipv6", '6', g_network, Type::flag, "", "", "Use IPv6 only", false, set_flag<&S::ipv6>},
     Option{"source-address", 0, g_network, Type::value, "ADDRESS", "",
            "Connect from this address of this machine", false, set_source_address},
 
@@ -236,8 +234,8 @@ constexpr std::array all{
              return set_thresholds(settings.crit, values);
            }},
     Option{"fail-on", 0, g_judgement, Type::value, "LEVEL", "none warn crit",
-           "Least level that makes the exit status other than 0: none, warn or crit (warn)",
-           false, set_fail_on},
+           "Least level that makes the exit status other than 0: none, warn or crit (warn)", false,
+           set_fail_on},
 
     Option{"format", 'f', g_output, Type::value, "FORMAT", "text json nagios",
            "Form of the result: text, json or nagios (text)", false, set_format},
@@ -246,8 +244,7 @@ constexpr std::array all{
     Option{"trace", 0, g_output, Type::flag, "", "", "Show every packet on standard error", false,
            set_flag<&S::trace>},
     Option{"trace-secrets", 0, g_output, Type::flag, "", "",
-           "Show keys and tickets in --trace and decode, too", false,
-           set_flag<&S::trace_secrets>},
+           "Show keys and tickets in --trace and decode, too", false, set_flag<&S::trace_secrets>},
     Option{"quiet", 'q', g_output, Type::flag, "", "", "Only errors on standard error", false,
            set_flag<&S::quiet>},
     Option{"verbose", 'v', g_output, Type::flag, "", "",
@@ -277,7 +274,9 @@ std::string spelled(std::string_view name, bool upper) {
 
 }  // namespace
 
-std::span<const Option> table() noexcept { return all; }
+std::span<const Option> table() noexcept {
+  return all;
+}
 
 const Option* find(std::string_view name) noexcept {
   const auto at = std::ranges::find(all, name, &Option::name);
@@ -288,6 +287,8 @@ std::string environment_name(const Option& option) {
   return "LP_PROBE_" + spelled(option.name, true);
 }
 
-std::string file_key(const Option& option) { return spelled(option.name, false); }
+std::string file_key(const Option& option) {
+  return spelled(option.name, false);
+}
 
 }  // namespace lp::probe::options

@@ -15,9 +15,9 @@ namespace lp::probe::options {
 enum class Type : std::uint8_t { flag, value, list };
 
 struct Option {
-  std::string_view name;        ///< long flag without dashes: "handshake-timeout"
-  char letter;                  ///< short flag, or 0
-  std::string_view group;       ///< heading in --help
+  std::string_view name;   ///< long flag without dashes: "handshake-timeout"
+  char letter;             ///< short flag, or 0
+  std::string_view group;  ///< heading in --help
   Type type;
   std::string_view value_name;  ///< "TIME"; empty for a flag
   std::string_view choices;     ///< "text json nagios", or empty where the value is free

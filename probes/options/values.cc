@@ -15,7 +15,7 @@ struct Unit {
   std::string_view name;
   double seconds;
 };
-constexpr std::array units{Unit{"ms", 1e-3}, Unit{"us", 1e-6}, Unit{"s", 1.0},
+constexpr std::array units{Unit{"ms", 1e-3}, Unit{"us", 1e-6},  Unit{"s", 1.0},
                            Unit{"m", 60.0},  Unit{"h", 3600.0}, Unit{"", 1.0}};
 constexpr double day = 86'400.0;
 
@@ -57,8 +57,8 @@ Parsed<std::uint64_t> parse_number(std::string_view text, std::uint64_t min, std
   const char* end = text.data() + text.size();
   const auto [stop, error] = std::from_chars(text.data(), end, number);
   if (error != std::errc{} || stop != end || number < min || number > max) {
-    return std::unexpected(fmt::format("'{}' is not a number from {} to {}", printable(text, 40),
-                                       min, max));
+    return std::unexpected(
+        fmt::format("'{}' is not a number from {} to {}", printable(text, 40), min, max));
   }
   return number;
 }

@@ -1,4 +1,5 @@
-// Values as flags, environment variables and the configuration file give them: text that is checked.
+// Values as flags, environment variables and the configuration file give them: text that is
+// checked.
 #pragma once
 
 #include <chrono>

@@ -17,7 +17,9 @@ using options::to_seconds;
 
 constexpr int schema_version = 1;
 
-std::string utf8_safe(std::string_view text) { return printable(text, 1000); }
+std::string utf8_safe(std::string_view text) {
+  return printable(text, 1000);
+}
 
 json::object exit_result() {
   return {{"can_connect", false},
@@ -47,17 +49,15 @@ json::object wireguard_result(bool registered) {
 }
 
 json::object lp_result(const Attempt& attempt) {
-  const auto reached = [&](Stage stage) {
-    return !attempt.error || attempt.error->stage > stage;
-  };
+  const auto reached = [&](Stage stage) { return !attempt.error || attempt.error->stage > stage; };
   json::object lp;
   lp["can_connect"] = reached(Stage::connect);
   lp["can_handshake"] = reached(Stage::handshake);
   lp["can_register"] = !attempt.error.has_value();
   lp["error"] = nullptr;
   if (attempt.error) {
-    lp["error"] = fmt::format("{}: {}: {}", name(attempt.error->stage),
-                              name(attempt.error->code), utf8_safe(attempt.error->detail));
+    lp["error"] = fmt::format("{}: {}: {}", name(attempt.error->stage), name(attempt.error->code),
+                              utf8_safe(attempt.error->detail));
   }
   return lp;
 }
@@ -109,7 +109,8 @@ json::object statistics_object(const TargetReport& report) {
   }
   stages["total"] = summary_object(report.statistics.total());
   json::object errors;
-  for (const auto& [code, times] : report.statistics.errors()) errors[code] = times;
+  for (const auto& [code, times] : report.statistics.errors())
+    errors[code] = times;
   return {{"wanted", report.wanted},
           {"sent", report.statistics.attempts()},
           {"seconds", std::move(stages)},
@@ -142,7 +143,8 @@ json::object result(const TargetReport& report) {
   object["error_detail"] = text_or_null(failed, failed ? utf8_safe(attempt.error->detail) : "");
   object["hint"] = text_or_null(failed && !report.last.hint.empty(), report.last.hint);
   json::array exceeded;
-  for (const auto& limit : report.last.verdict.exceeded) exceeded.push_back(json::string(limit));
+  for (const auto& limit : report.last.verdict.exceeded)
+    exceeded.push_back(json::string(limit));
   object["limits_passed"] = std::move(exceeded);
   object["started"] = attempt.started;
   object["target"] = utf8_safe(info.text);
@@ -153,8 +155,7 @@ json::object result(const TargetReport& report) {
     addresses.push_back(json::string(address.to_string()));
   }
   object["addresses"] = std::move(addresses);
-  object["remote_address"] =
-      text_or_null(attempt.remote.valid(), attempt.remote.to_string());
+  object["remote_address"] = text_or_null(attempt.remote.valid(), attempt.remote.to_string());
   object["local_address"] = text_or_null(attempt.local.valid(), attempt.local.to_string());
   object["mode"] = info.mode;
   object["ticket_type"] = info.ticket_type;

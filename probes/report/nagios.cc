@@ -31,9 +31,9 @@ class NagiosWriter final : public Writer {
       const auto& only = lines_.front();
       text = fmt::format("LP {} - {} | {}\n", name(only.level), only.text, only.performance);
     } else {
-      text = fmt::format("LP {} - {} of {} gateways ok | gateways={};;;0 not_ok={};;;0\n",
-                         name(worst_), lines_.size() - not_ok_, lines_.size(), lines_.size(),
-                         not_ok_);
+      text =
+          fmt::format("LP {} - {} of {} gateways ok | gateways={};;;0 not_ok={};;;0\n",
+                      name(worst_), lines_.size() - not_ok_, lines_.size(), lines_.size(), not_ok_);
       for (const auto& line : lines_) {
         text += fmt::format("{} - {}\n", name(line.level), line.text);
       }
@@ -73,7 +73,8 @@ class NagiosWriter final : public Writer {
     } else {
       text += fmt::format("registered in {}", options::format_duration(attempt.total));
     }
-    for (const auto& limit : report.last.verdict.exceeded) text += ", " + limit;
+    for (const auto& limit : report.last.verdict.exceeded)
+      text += ", " + limit;
     return without_bar(printable(text, 1000));
   }
 

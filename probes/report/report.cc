@@ -13,8 +13,7 @@ std::string_view name(IdentitySource source) noexcept {
 }
 
 std::string format_bytes(std::int64_t bytes) {
-  static constexpr std::array<std::string_view, 7> units{"B",  "kB", "MB", "GB",
-                                                         "TB", "PB", "EB"};
+  static constexpr std::array<std::string_view, 7> units{"B", "kB", "MB", "GB", "TB", "PB", "EB"};
   double value = static_cast<double>(bytes);
   std::size_t unit = 0;
   while ((value >= 999.5 || value <= -999.5) && unit + 1 < units.size()) {

@@ -25,10 +25,10 @@ enum class IdentitySource : std::uint8_t {
 [[nodiscard]] std::string_view name(IdentitySource source) noexcept;
 
 struct TargetInfo {
-  std::string text;          ///< as given
-  std::string identity;      ///< base58; empty where it could not be learned
+  std::string text;      ///< as given
+  std::string identity;  ///< base58; empty where it could not be learned
   IdentitySource identity_source = IdentitySource::unknown;
-  std::string address;       ///< "host:port" of LP
+  std::string address;  ///< "host:port" of LP
   std::string mode;
   std::string ticket_type;
   bool mock_ecash = true;

@@ -124,7 +124,8 @@ class TextWriter final : public Writer {
       add(", {} granted", format_bytes(attempt.response->allocated_bandwidth));
     }
     add("\n");
-    for (const auto& limit : report.verdict.exceeded) add("  limit:  {}\n", limit);
+    for (const auto& limit : report.verdict.exceeded)
+      add("  limit:  {}\n", limit);
     if (attempt.response && attempt.response->gateway_data && target.mode == "dvpn") {
       const auto& data = *attempt.response->gateway_data;
       add("  tunnel: {} and {} through {}\n", messages::to_string(data.private_ipv4),
@@ -147,16 +148,18 @@ class TextWriter final : public Writer {
     add("{} connect={} handshake={} response={} total={}", paint(report.verdict.level),
         time(Stage::connect), time(Stage::handshake), time(Stage::response),
         format_duration(attempt.total));
-    for (const auto& limit : report.verdict.exceeded) add("  {}", limit);
+    for (const auto& limit : report.verdict.exceeded)
+      add("  {}", limit);
     add("\n");
   }
 
   void statistics(const TargetReport& report) {
     const auto& stats = report.statistics;
     const auto total = stats.total();
-    add("\n{} probes of {} wanted, {} registered, {:.1f} % lost\n", stats.attempts(),
-        report.wanted, total.ok, total.loss * 100);
-    for (const auto& [code, times] : stats.errors()) add("  {} x {}\n", times, code);
+    add("\n{} probes of {} wanted, {} registered, {:.1f} % lost\n", stats.attempts(), report.wanted,
+        total.ok, total.loss * 100);
+    for (const auto& [code, times] : stats.errors())
+      add("  {} x {}\n", times, code);
     add("  {:<13} {:>6} {:>6} {:>6} {:>9} {:>9} {:>9} {:>9} {:>9} {:>9} {:>9}\n", "stage", "sent",
         "ok", "loss", "min", "mean", "p50", "p90", "p95", "p99", "max");
     for (std::size_t i = 0; i < stage_count; ++i) {

@@ -1,0 +1,323 @@
+// Where a setting comes from: a flag wins over a variable, a variable over the file.
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <functional>
+#include <map>
+
+#include "lib/crypto/random.h"
+#include "probes/options/load.h"
+#include "probes/options/table.h"
+#include "probes/options/values.h"
+#include "tests/support/process.h"
+
+namespace lp::probe::options {
+namespace {
+
+using namespace std::chrono_literals;
+
+const std::string id1 = "2pRoBhCUWJh7n9Zmhsc7UvKXsBoHzd3tJdBq79fGvLc5";
+
+std::string another_identity() {
+  return crypto::IdentityKeyPair::generate().identity.to_base58();
+}
+
+Environment environment(std::map<std::string, std::string> variables = {}) {
+  return [variables = std::move(variables)](const std::string& name) -> std::optional<std::string> {
+    const auto found = variables.find(name);
+    return found == variables.end() ? std::nullopt : std::optional(found->second);
+  };
+}
+
+/// Values for each of file, variable and flag, all different where the type allows, and how the
+/// setting reads afterwards.
+struct Sample {
+  std::string file, variable, flag;
+  std::function<std::string(const Settings&)> read;
+};
+
+std::string show(bool value) {
+  return value ? "true" : "false";
+}
+std::string show(std::chrono::nanoseconds time) {
+  return fmt::format("{}ms", std::chrono::duration_cast<std::chrono::milliseconds>(time).count());
+}
+std::string show(const std::optional<HostPort>& address) {
+  return address ? address->host : "none";
+}
+std::string show(const std::optional<crypto::Identity>& identity) {
+  return identity ? identity->to_base58() : "none";
+}
+
+template <auto Member>
+Sample flag() {
+  return {"true", "false", "true", [](const Settings& s) { return show(s.*Member); }};
+}
+template <auto Member>
+Sample time_sample() {
+  return {"1001ms", "1002ms", "1003ms", [](const Settings& s) { return show(s.*Member); }};
+}
+
+Sample threshold(Thresholds Settings::* member) {
+  return {"connect=1ms", "connect=2ms", "connect=3ms", [member](const Settings& s) {
+            return "connect=" + show((s.*member)[static_cast<std::size_t>(Stage::connect)].value());
+          }};
+}
+
+template <typename E>
+std::function<std::string(const Settings&)> choice(E Settings::* member,
+                                                   std::vector<std::string> names) {
+  return [=](const Settings& s) { return names.at(static_cast<std::size_t>(s.*member)); };
+}
+
+std::map<std::string, Sample> samples() {
+  using S = Settings;
+  const std::string id2 = another_identity(), id3 = another_identity();
+  return {
+      {"identity", {id1, id2, id3, [](const S& s) { return show(s.identity); }}},
+      {"entry-gateway", {id1, id2, id3, [](const S& s) { return show(s.entry_gateway); }}},
+      {"lp-address", {"a", "b", "c", [](const S& s) { return show(s.lp_address); }}},
+      {"gateway-ip", {"a", "b", "c", [](const S& s) { return show(s.gateway_ip); }}},
+      {"trust-http-identity", flag<&S::trust_http_identity>()},
+      {"only-lp-registration", flag<&S::only_lp_registration>()},
+      {"mode", {"mixnet", "dvpn", "mixnet", choice(&S::mode, {"dvpn", "mixnet"})}},
+      {"ticket-type",
+       {"V1MixnetExit", "V1WireguardExit", "V1MixnetEntry",
+        [](const S& s) { return std::string(messages::name(s.effective_ticket_type())); }}},
+      {"use-mock-ecash", flag<&S::use_mock_ecash>()},
+      {"wg-config", {"a", "b", "c", [](const S& s) { return s.wg_config; }}},
+      {"count", {"2", "3", "4", [](const S& s) { return std::to_string(s.count); }}},
+      {"interval", time_sample<&S::interval>()},
+      {"resolve-timeout", time_sample<&S::resolve_timeout>()},
+      {"http-timeout", time_sample<&S::http_timeout>()},
+      {"connect-timeout", time_sample<&S::connect_timeout>()},
+      {"handshake-timeout", time_sample<&S::handshake_timeout>()},
+      {"registration-timeout", time_sample<&S::registration_timeout>()},
+      {"ipv4", flag<&S::ipv4>()},
+      {"ipv6", flag<&S::ipv6>()},
+      {"source-address",
+       {"127.0.0.1", "127.0.0.2", "::1", [](const S& s) { return s.source_address->host(); }}},
+      {"warn", threshold(&S::warn)},
+      {"crit", threshold(&S::crit)},
+      {"fail-on", {"none", "warn", "crit", choice(&S::fail_on, {"none", "warn", "crit"})}},
+      {"format", {"json", "nagios", "text", choice(&S::format, {"text", "json", "nagios"})}},
+      {"color", {"always", "never", "auto", choice(&S::color, {"auto", "always", "never"})}},
+      {"trace", flag<&S::trace>()},
+      {"trace-secrets", flag<&S::trace_secrets>()},
+      {"quiet", flag<&S::quiet>()},
+      {"verbose", {"true", "false", "true", [](const S& s) { return show(s.verbose > 0); }}},
+      {"log-level",
+       {"debug", "info", "error",
+        choice(&S::log_level, {"trace", "debug", "info", "warning", "error", "off"})}},
+      {"no-log", flag<&S::no_log>()},
+  };
+}
+
+class OptionsTest : public testing::Test {
+ protected:
+  static void SetUpTestSuite() { ASSERT_TRUE(crypto::initialise()); }
+
+  /// --version, so that a run without target or ticket is complete.
+  std::expected<Settings, Stop> load_with(std::vector<std::string> args, Environment variables,
+                                          const std::string& file = "") {
+    args.insert(args.begin(), "--version");
+    if (!file.empty()) {
+      test::write_file(dir_ / "c.toml", file);
+      args.insert(args.begin(), {"--config", (dir_ / "c.toml").string()});
+    }
+    return load(args, variables);
+  }
+
+  test::TempDir dir_;
+};
+
+std::string toml(const Option& option, const std::string& value) {
+  switch (option.type) {
+    case Type::flag:
+      return fmt::format("{} = {}\n", file_key(option), value);
+    case Type::value:
+      return fmt::format("{} = \"{}\"\n", file_key(option), value);
+    case Type::list:
+      break;
+  }
+  return fmt::format("{} = [\"{}\", \"total=1h\"]\n", file_key(option), value);
+}
+
+TEST_F(OptionsTest, EveryOptionTakesFlagOverVariableOverFile) {
+  const auto all = samples();
+  for (const auto& option : table()) {
+    if (option.command_line_only) continue;
+    SCOPED_TRACE(option.name);
+    ASSERT_TRUE(all.contains(std::string(option.name))) << "an option without a sample";
+    const auto& sample = all.at(std::string(option.name));
+    const std::string file = "# all\n" + toml(option, sample.file);
+    const auto variables = environment({{environment_name(option), sample.variable}});
+    const std::vector<std::string> flag{fmt::format("--{}={}", option.name, sample.flag)};
+
+    const auto from_file = load_with({}, environment(), file);
+    ASSERT_TRUE(from_file) << from_file.error().text;
+    EXPECT_EQ(sample.read(*from_file), sample.file);
+    const auto from_variable = load_with({}, variables, file);
+    ASSERT_TRUE(from_variable) << from_variable.error().text;
+    EXPECT_EQ(sample.read(*from_variable), sample.variable);
+    const auto from_flag = load_with(flag, variables, file);
+    ASSERT_TRUE(from_flag) << from_flag.error().text;
+    EXPECT_EQ(sample.read(*from_flag), sample.flag);
+  }
+}
+
+TEST_F(OptionsTest, EveryOptionRefusesNonsenseAndSaysWhereItStood) {
+  for (const auto& option : table()) {
+    if (option.command_line_only || option.name == "wg-config") continue;
+    SCOPED_TRACE(option.name);
+    const std::string nonsense = "\x01 nonsense";
+    const auto flag = load_with({fmt::format("--{}={}", option.name, nonsense)}, environment());
+    ASSERT_FALSE(flag);
+    EXPECT_EQ(flag.error().exit_status, 64) << flag.error().text;
+    const auto variable = load_with({}, environment({{environment_name(option), nonsense}}));
+    ASSERT_FALSE(variable);
+    EXPECT_EQ(variable.error().exit_status, 78);
+    EXPECT_NE(variable.error().text.find(environment_name(option)), std::string::npos);
+    const auto file = load_with({}, environment(), file_key(option) + " = \"non/sense\"\n");
+    ASSERT_FALSE(file);
+    EXPECT_EQ(file.error().exit_status, 78);
+    EXPECT_NE(file.error().text.find(file_key(option)), std::string::npos);
+    EXPECT_EQ(file.error().text.find('\x01'), std::string::npos);
+  }
+}
+
+TEST_F(OptionsTest, UnknownKeyInTheFileIsAnErrorThatNamesIt) {
+  for (const char* file : {"bogus = 1\n", "handshake-timeout = 1\n", "[section]\ncount = 2\n",
+                           "config = \"x\"\n", "version = true\n", "just text\n"}) {
+    const auto settings = load_with({}, environment(), file);
+    ASSERT_FALSE(settings) << file;
+    EXPECT_EQ(settings.error().exit_status, 78) << file;
+  }
+  EXPECT_NE(load_with({}, environment(), "bogus = 1\n").error().text.find("bogus"),
+            std::string::npos);
+}
+
+TEST_F(OptionsTest, SeveralValuesForAnOptionOfOneAreRefused) {
+  EXPECT_EQ(load_with({}, environment(), "count = [1, 2]\n").error().exit_status, 78);
+  EXPECT_EQ(load_with({"--count", "1", "--count", "2"}, environment()).error().exit_status, 64);
+}
+
+TEST_F(OptionsTest, FileThatWasNamedMustBeThere) {
+  const auto missing = load({"--version", "--config", "/nonexistent/lp"}, environment());
+  ASSERT_FALSE(missing);
+  EXPECT_EQ(missing.error().exit_status, 66);
+  const auto directory = load({"--version", "--config", "/"}, environment());
+  ASSERT_FALSE(directory);
+  EXPECT_EQ(directory.error().exit_status, 66);
+}
+
+TEST_F(OptionsTest, DefaultFileIsReadWhereItExists) {
+  const auto home = environment({{"HOME", dir_.path().string()}});
+  EXPECT_EQ(load({"--version"}, home)->count, 1u);
+  std::filesystem::create_directory(dir_ / ".config");
+  test::write_file(dir_ / ".config/lp-probe.toml", "count = 7\n");
+  EXPECT_EQ(load({"--version"}, home)->count, 7u);
+  std::filesystem::create_directory(dir_ / "xdg");
+  test::write_file(dir_ / "xdg/lp-probe.toml", "count = 8\n");
+  EXPECT_EQ(load({"--version"}, environment({{"HOME", dir_.path().string()},
+                                             {"XDG_CONFIG_HOME", (dir_ / "xdg").string()}}))
+                ->count,
+            8u);
+}
+
+TEST_F(OptionsTest, VerboseCountsAndLettersWork) {
+  const auto settings =
+      load({"--version", "-vv", "-4", "-c", "3", "-i", "0", "-f", "json"}, environment());
+  ASSERT_TRUE(settings) << settings.error().text;
+  EXPECT_EQ(settings->verbose, 2u);
+  EXPECT_TRUE(settings->ipv4);
+  EXPECT_EQ(settings->count, 3u);
+  EXPECT_EQ(settings->interval, 0s);
+}
+
+TEST_F(OptionsTest, LimitsAreReadFromAllThatIsGiven) {
+  const auto settings =
+      load({"--version", "-w", "connect=1ms", "--warn", "total=2s"}, environment());
+  ASSERT_TRUE(settings);
+  EXPECT_EQ(settings->warn[static_cast<std::size_t>(Stage::connect)], 1ms);
+  EXPECT_EQ(settings->warn[total_threshold], 2s);
+  const auto variable =
+      load({"--version"}, environment({{"LP_PROBE_CRIT", "connect=1ms,total=2s"}}));
+  EXPECT_EQ(variable->crit[total_threshold], 2s);
+  for (const char* bad : {"connect", "connect=", "nothing=1s", "=1s", "connect=0"}) {
+    EXPECT_EQ(load({"--version", "--warn", bad}, environment()).error().exit_status, 64) << bad;
+  }
+}
+
+struct Contradiction {
+  std::vector<std::string> args;
+  std::string what;
+};
+
+TEST_F(OptionsTest, ContradictionsAreRefusedWithOneSentence) {
+  const std::string other = another_identity();
+  const std::string target = id1 + "@127.0.0.1";
+  for (const auto& [args, what] : std::vector<Contradiction>{
+           {{}, "no TARGET"},
+           {{target}, "mock"},
+           {{"--use-mock-ecash", "-4", "-6", target}, "exclude"},
+           {{"--use-mock-ecash", "--gateway-ip", "h", target}, "in place of"},
+           {{"--use-mock-ecash", "--gateway-ip", "h", "--lp-address", "h"}, "in place of"},
+           {{"--use-mock-ecash", "-g", other, target}, "another identity"},
+           {{"--use-mock-ecash", "-g", other, "--identity", id1, "h"}, "two gateways"},
+           {{"--use-mock-ecash", "-g", other, "h1", "h2"}, "several targets"},
+           {{"--use-mock-ecash", "--mode", "mixnet", "--wg-config", "f", target}, "tunnel"},
+           {{"--use-mock-ecash", "--wg-config", "f", target, target}, "one target"},
+           {{"--use-mock-ecash", "host:0"}, "port"},
+           {{"decode"}, "INPUT"}}) {
+    const auto settings = load(args, environment());
+    ASSERT_FALSE(settings) << what;
+    EXPECT_EQ(settings.error().exit_status, 64) << what;
+    EXPECT_NE(settings.error().text.find(what), std::string::npos) << settings.error().text;
+    EXPECT_EQ(std::ranges::count(settings.error().text, '\n'), 1) << settings.error().text;
+    EXPECT_FALSE(settings.error().to_stdout);
+  }
+}
+
+TEST_F(OptionsTest, IdentityGoesToTheTargetWithoutOne) {
+  const auto settings = load({"--use-mock-ecash", "-g", id1, "host:7"}, environment());
+  ASSERT_TRUE(settings) << settings.error().text;
+  ASSERT_EQ(settings->targets.size(), 1u);
+  EXPECT_EQ(show(settings->targets[0].identity), id1);
+  const auto address =
+      load({"--use-mock-ecash", "--identity", id1, "--lp-address", "[::1]:7"}, environment());
+  ASSERT_TRUE(address) << address.error().text;
+  EXPECT_EQ(address->targets.at(0).host, "::1");
+  EXPECT_EQ(show(address->targets[0].identity), id1);
+}
+
+TEST_F(OptionsTest, HelpNamesEveryFlagWithItsHelp) {
+  const auto help = load({"--help"}, environment());
+  ASSERT_FALSE(help);
+  EXPECT_EQ(help.error().exit_status, 0);
+  EXPECT_TRUE(help.error().to_stdout);
+  for (const auto& option : table()) {
+    EXPECT_NE(help.error().text.find(fmt::format("--{}", option.name)), std::string::npos)
+        << option.name;
+    EXPECT_NE(help.error().text.find(option.help), std::string::npos) << option.name;
+  }
+}
+
+TEST_F(OptionsTest, ManualPageNamesEveryFlagAndEveryErrorCode) {
+  const std::string page = test::read_file(std::string(LP_SOURCE_DIR) + "/man/lp-probe.1");
+  for (const auto& option : table()) {
+    EXPECT_NE(page.find(fmt::format("Fl -{}", option.name)), std::string::npos) << option.name;
+    if (option.letter != 0) {
+      EXPECT_NE(page.find(fmt::format(".It Fl {} , Fl -{}", option.letter, option.name)),
+                std::string::npos)
+          << option.letter;
+    }
+  }
+  for (const auto& row : error_codes()) {
+    EXPECT_NE(page.find(fmt::format(".It Cm {}\n", row.name)), std::string::npos) << row.name;
+  }
+}
+
+}  // namespace
+}  // namespace lp::probe::options
