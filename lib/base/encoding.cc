@@ -71,6 +71,9 @@ std::string to_base64(ByteView bytes) {
 Result<Bytes> from_base64(std::string_view text) {
   if (text.empty()) return Bytes{};
   if (text.size() % 4 != 0) return fail(Error::base64_invalid);
+  // libsodium 1.0.18 reads every byte above 0x7f as '/', where char is signed.
+  const auto is_ascii = [](char character) { return static_cast<std::uint8_t>(character) < 0x80; };
+  if (!std::ranges::all_of(text, is_ascii)) return fail(Error::base64_invalid);
   Bytes bytes(text.size() / 4 * 3);
   std::size_t size = 0;
   // libsodium refuses unused bits that are set, and with no characters to ignore and no end pointer

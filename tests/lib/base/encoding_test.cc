@@ -59,6 +59,40 @@ TEST(Base64, OneKeyHasSeveralTexts) {
   EXPECT_EQ(error_of(from_base64(std::string_view("Zg==\0\0\0\0", 8))), Error::base64_invalid);
 }
 
+/// The bytes that `decode` takes at `place` of `text`.
+template <typename Decode>
+std::string taken_at(std::string text, std::size_t place, Decode decode) {
+  std::string taken;
+  for (unsigned byte = 0; byte <= 0xff; ++byte) {
+    text[place] = static_cast<char>(byte);
+    if (decode(text)) taken.push_back(static_cast<char>(byte));
+  }
+  return taken;
+}
+
+TEST(Hex, ByteOutsideTheAlphabetIsTaken) {
+  for (const std::size_t place : {0U, 1U, 2U, 3U}) {
+    EXPECT_EQ(taken_at("0000", place, from_hex), "0123456789ABCDEFabcdef") << place;
+  }
+}
+
+TEST(Base64, ByteOutsideTheAlphabetIsTaken) {
+  for (const std::size_t place : {0U, 1U, 2U}) {
+    EXPECT_EQ(taken_at("AAAAAAAA", place, from_base64),
+              "+/0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz")
+        << place;
+  }
+}
+
+TEST(Base58, ByteOutsideTheAlphabetIsTaken) {
+  const auto decode = [](std::string_view text) { return from_base58_at_most(text, 8); };
+  for (const std::size_t place : {0U, 1U, 3U}) {
+    EXPECT_EQ(taken_at("2222", place, decode),
+              "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz")
+        << place;
+  }
+}
+
 // draft-msporny-base58-03, section 5, and the leading zeros that make base58 what it is.
 TEST(Base58, DiffersFromBitcoins) {
   const std::pair<Bytes, std::string_view> vectors[] = {
