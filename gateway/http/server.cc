@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 #include <pthread.h>
+#include <sys/resource.h>
+#include <unistd.h>
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/io_context.hpp>
@@ -31,6 +33,8 @@ using boost::system::error_code;
 /// How long accepting rests after an error, such as no descriptor being free: long enough not to
 /// spin, short enough not to be missed by a scrape.
 constexpr std::chrono::milliseconds accept_pause{100};
+
+constexpr int thread_niceness = 10;
 
 std::string to_text(const tcp::endpoint& endpoint) {
   const std::string address = endpoint.address().to_string();
@@ -122,6 +126,8 @@ std::expected<void, std::string> Server::listen(const tcp::endpoint& endpoint) {
 }
 
 void Server::run() noexcept {
+  // A client that asks as fast as it can is to compete with LP for nothing, not even a processor.
+  (void)::setpriority(PRIO_PROCESS, static_cast<id_t>(::gettid()), thread_niceness);
   for (;;) {
     try {
       io_.run();

@@ -221,6 +221,7 @@ struct Metrics::Impl {
   Gauge& max_fds = gauge(registry, "process_max_fds", "Soft limit of open file descriptors");
 
   std::atomic<std::int64_t> active{0};
+  Process process;           // under the mutex
   std::mutex refresh_mutex;  // held while totals counted elsewhere are carried over
 
   Impl() {
@@ -232,8 +233,8 @@ struct Metrics::Impl {
   }
 
   void refresh_process() {
-    const ProcessUsage usage = process_usage();
     const std::lock_guard lock(refresh_mutex);
+    const ProcessUsage usage = process.usage();
     raise_to(cpu_seconds, usage.cpu_seconds);
     resident_bytes.Set(static_cast<double>(usage.resident_bytes));
     open_fds.Set(static_cast<double>(usage.open_fds));

@@ -18,24 +18,6 @@ struct CloseDirectory {
   void operator()(DIR* directory) const noexcept { (void)::closedir(directory); }
 };
 
-std::uint64_t resident_bytes() noexcept {
-  const std::unique_ptr<std::FILE, CloseFile> file(std::fopen("/proc/self/statm", "re"));
-  unsigned long long total = 0;
-  unsigned long long resident = 0;
-  if (!file || std::fscanf(file.get(), "%llu %llu", &total, &resident) != 2) return 0;
-  return resident * static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE));
-}
-
-std::uint64_t open_fds() noexcept {
-  const std::unique_ptr<DIR, CloseDirectory> directory(::opendir("/proc/self/fd"));
-  if (!directory) return 0;
-  std::uint64_t entries = 0;
-  while (::readdir(directory.get()) != nullptr)
-    ++entries;
-  // Not ".", ".." and the descriptor that reads the directory.
-  return entries > 3 ? entries - 3 : 0;
-}
-
 double seconds(const timeval& time) noexcept {
   return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_usec) * 1e-6;
 }
@@ -58,16 +40,44 @@ double ticks_at_start() noexcept {
 
 }  // namespace
 
-ProcessUsage process_usage() noexcept {
+struct Process::Files {
+  std::unique_ptr<std::FILE, CloseFile> statm{std::fopen("/proc/self/statm", "re")};
+  std::unique_ptr<DIR, CloseDirectory> fds{::opendir("/proc/self/fd")};
+
+  [[nodiscard]] std::uint64_t resident_bytes() const noexcept {
+    char text[128] = {};
+    unsigned long long total = 0;
+    unsigned long long resident = 0;
+    if (!statm || ::pread(::fileno(statm.get()), text, sizeof text - 1, 0) <= 0 ||
+        std::sscanf(text, "%llu %llu", &total, &resident) != 2) {
+      return 0;
+    }
+    return resident * static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE));
+  }
+
+  [[nodiscard]] std::uint64_t open_fds() const noexcept {
+    if (!fds) return 0;
+    ::rewinddir(fds.get());
+    std::uint64_t entries = 0;
+    while (::readdir(fds.get()) != nullptr)
+      ++entries;
+    return entries > 2 ? entries - 2 : 0;  // "." and ".."
+  }
+};
+
+Process::Process() : files_(std::make_unique<Files>()) {}
+Process::~Process() = default;
+
+ProcessUsage Process::usage() const noexcept {
   ProcessUsage usage;
   rusage times{};
   if (::getrusage(RUSAGE_SELF, &times) == 0) {
     usage.cpu_seconds = seconds(times.ru_utime) + seconds(times.ru_stime);
   }
-  rlimit files{};
-  if (::getrlimit(RLIMIT_NOFILE, &files) == 0) usage.max_fds = files.rlim_cur;
-  usage.resident_bytes = resident_bytes();
-  usage.open_fds = open_fds();
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) == 0) usage.max_fds = limit.rlim_cur;
+  usage.resident_bytes = files_->resident_bytes();
+  usage.open_fds = files_->open_fds();
   return usage;
 }
 

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 
 namespace lp::gateway::metrics {
 
@@ -13,8 +14,22 @@ struct ProcessUsage {
   std::uint64_t max_fds = 0;  ///< the soft limit
 };
 
-/// As of now; 0 where the system does not tell.
-[[nodiscard]] ProcessUsage process_usage() noexcept;
+/// Keeps its files open: when the process has run out of descriptors is when somebody looks. Not
+/// thread-safe.
+class Process {
+ public:
+  Process();
+  ~Process();
+  Process(const Process&) = delete;
+  Process& operator=(const Process&) = delete;
+
+  /// As of now; 0 where the system does not tell.
+  [[nodiscard]] ProcessUsage usage() const noexcept;
+
+ private:
+  struct Files;
+  std::unique_ptr<Files> files_;
+};
 
 /// Unix time at which the process started.
 [[nodiscard]] double process_start_time() noexcept;

@@ -1,11 +1,13 @@
 // What a well-behaved client sees.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 
 #include <boost/json.hpp>
-
 #include <chrono>
 #include <ctime>
+#include <filesystem>
+#include <fstream>
 
 #include "tests/gateway/http/fixture.h"
 
@@ -201,6 +203,31 @@ TEST_F(HttpTest, BadSettingsAreToldWithTheirValue) {
   options.metrics_allow = {"10.0.0.0/40"};
   EXPECT_THAT(start_http_server(options, metrics_, nullptr, nullptr).error(),
               HasSubstr("metrics_allow: \"10.0.0.0/40\""));
+}
+
+TEST_F(HttpTest, ItsThreadGivesWayToOthers) {
+  start();
+  ASSERT_TRUE(connect().get("/healthz"));  // so that the thread runs
+  int found = 0;
+  for (const auto& task : std::filesystem::directory_iterator("/proc/self/task")) {
+    std::string name;
+    std::getline(std::ifstream(task.path() / "comm"), name);
+    if (name != "lp-http") continue;
+    ++found;
+    const auto id = static_cast<id_t>(std::stoul(task.path().filename()));
+    EXPECT_GT(::getpriority(PRIO_PROCESS, id), ::getpriority(PRIO_PROCESS, 0));
+  }
+  EXPECT_EQ(found, 1);
+}
+
+TEST_F(HttpTest, OfferToSpeakAnotherProtocolIsNotTaken) {
+  start();
+  RawClient client = connect();
+  ASSERT_TRUE(client.send(request("/healthz", "GET",
+                                  "Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\n"
+                                  "HTTP2-Settings: AAMAAABkAAQAAP__\r\n")));
+  EXPECT_EQ(client.read_response().value().body, "ok\n");
+  EXPECT_EQ(client.get("/healthz").value().body, "ok\n");
 }
 
 TEST_F(HttpTest, ShutdownDoesNotWaitForOpenConnections) {

@@ -2,6 +2,7 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <chrono>
@@ -258,6 +259,20 @@ TEST(Metrics, ProcessIsThisProcess) {
   EXPECT_GT(text.at("process_cpu_seconds_total"), 0);
   EXPECT_LE(text.at("process_start_time_seconds"), now + 1);
   EXPECT_GT(text.at("process_start_time_seconds"), now - 600);
+}
+
+TEST(Metrics, OpenDescriptorsAreCountedWhenNoneIsLeft) {
+  Metrics metrics;
+  const double before = parse(metrics.text()).at("process_open_fds");
+  rlimit usual{};
+  ASSERT_EQ(::getrlimit(RLIMIT_NOFILE, &usual), 0);
+  rlimit none = usual;
+  none.rlim_cur = 0;
+  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &none), 0);
+  const std::string text = metrics.text();
+  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &usual), 0);
+  EXPECT_EQ(parse(text).at("process_open_fds"), before);
+  EXPECT_GT(parse(text).at("process_resident_memory_bytes"), 1e6);
 }
 
 TEST(Metrics, OpenDescriptorsAreCountedExactly) {
