@@ -105,6 +105,10 @@ class Socket final : public ControlSocket {
     ::unlink(path_.c_str());
     context_.stop();
     thread_.join();
+    boost::system::error_code ignored;
+    acceptor_.close(ignored);
+    for (const auto& client : clients_)
+      close(*client);
   }
 
  private:
