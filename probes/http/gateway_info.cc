@@ -158,6 +158,14 @@ Outcome<GatewayInfo> parse_lp_info(std::string_view body) {
   const auto port = port_at(*object, "lp_port");
   if (!port) return invalid(lp_path, "lp_port is no port");
   info.lp_port = *port;
+  // The LP key follows from the identity; a gateway that names another one is not what it says.
+  if (const auto lp_key = text_at(*object, "lp_public_key")) {
+    const auto named = from_base58<32>(*lp_key);
+    const auto derived = key->to_x25519();
+    if (!named || !derived || *named != derived->bytes) {
+      return invalid(lp_path, "lp_public_key does not belong to identity");
+    }
+  }
   if (const auto version = text_at(*object, "version")) info.version = *version;
   if (const auto* mock = object->if_contains("mock_ecash"); mock != nullptr && mock->is_bool()) {
     info.mock_ecash = mock->as_bool();

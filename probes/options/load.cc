@@ -139,6 +139,12 @@ std::expected<FileValues, Stop> parse_file(std::istream& file, const std::string
     if (option->type != Type::list && (values.contains(option->name) || item.inputs.size() != 1)) {
       return bad(fmt::format("'{}' takes one value", item.name));
     }
+    // The parser ends a line at '#' even within quotes; what is left of the value is not meant.
+    for (const auto& input : item.inputs) {
+      if (input.find('"') != std::string::npos) {
+        return bad(fmt::format("'{}': quotes do not close, or hold a # or a quote", item.name));
+      }
+    }
     values[option->name] = item.inputs;
   }
   return values;

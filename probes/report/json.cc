@@ -175,6 +175,34 @@ json::object result(const TargetReport& report) {
   return object;
 }
 
+/// Serialised with numbers as people write them: Boost.JSON's serialiser has 0E0 for 0.
+void append(std::string& out, const json::value& value) {
+  if (const auto* object = value.if_object()) {
+    char separator = '{';
+    for (const auto& [key, member] : *object) {
+      out += separator;
+      out += json::serialize(json::value(key));
+      out += ':';
+      append(out, member);
+      separator = ',';
+    }
+    out += object->empty() ? "{}" : "}";
+  } else if (const auto* array = value.if_array()) {
+    char separator = '[';
+    for (const auto& element : *array) {
+      out += separator;
+      append(out, element);
+      separator = ',';
+    }
+    out += array->empty() ? "[]" : "]";
+  } else if (const auto* number = value.if_double()) {
+    // Times and shares, finite always; fmt writes the shortest text that reads back the same.
+    fmt::format_to(std::back_inserter(out), "{}", *number);
+  } else {
+    out += json::serialize(value);
+  }
+}
+
 class JsonWriter final : public Writer {
  public:
   JsonWriter(std::FILE* out, bool several) : out_(out), several_(several) {}
@@ -184,7 +212,9 @@ class JsonWriter final : public Writer {
   void target(const TargetReport& report) override {
     if (several_) put(first_ ? "[\n" : ",\n");
     first_ = false;
-    put(json::serialize(result(report)));
+    std::string text;
+    append(text, result(report));
+    put(text);
     if (!several_) put("\n");
     std::fflush(out_);
   }

@@ -213,7 +213,7 @@ TEST(BinaryTest, CountGivesStatisticsWithLoss) {
   EXPECT_EQ(stats.at("sent"), 4);
   EXPECT_EQ(stats.at("seconds").at("connect").at("ok"), 4);
   EXPECT_EQ(stats.at("seconds").at("client_hello").at("ok"), 2);
-  EXPECT_EQ(stats.at("seconds").at("total").at("loss"), 0.5);
+  EXPECT_EQ(stats.at("seconds").at("total").at("loss").to_number<double>(), 0.5);
   EXPECT_EQ(stats.at("errors").at("busy"), 2);
   // One key for the run, a ticket for each probe.
   const auto requests = gateway.requests();

@@ -56,9 +56,9 @@ class HttpTest : public testing::Test {
 
 TEST_F(HttpTest, LpInfoIsRead) {
   const auto info = parse_lp_info(
-      fmt::format(R"({{"identity":"{}","lp_public_key":"x","lp_port":4711,"protocol_version":1,)"
+      fmt::format(R"({{"identity":"{}","lp_public_key":"{}","lp_port":4711,"protocol_version":1,)"
                   R"("modes":["dvpn","mixnet"],"mock_ecash":true,"version":"0.1.0"}})",
-                  id_));
+                  id_, to_base58(key_.identity.to_x25519()->bytes)));
   ASSERT_TRUE(info) << info.error().detail;
   EXPECT_EQ(info->identity, key_.identity);
   EXPECT_EQ(info->lp_port, 4711);
@@ -71,7 +71,9 @@ TEST_F(HttpTest, LpInfoThatCannotBeMeantIsRefused) {
   for (const std::string& body :
        {std::string(), std::string("{}"), std::string("[]"), std::string("<html>"), deep,
         std::string(R"({"identity":7,"lp_port":1})"),
-        std::string(R"({"identity":"0","lp_port":1})"), fmt::format(R"({{"identity":"{}"}})", id_),
+        std::string(R"({"identity":"0","lp_port":1})"),
+        fmt::format(R"({{"identity":"{}","lp_port":1,"lp_public_key":"{}"}})", id_, sphinx),
+        fmt::format(R"({{"identity":"{}"}})", id_),
         fmt::format(R"({{"identity":"{}","lp_port":0}})", id_),
         fmt::format(R"({{"identity":"{}","lp_port":65536}})", id_),
         fmt::format(R"({{"identity":"{}","lp_port":"1"}})", id_),

@@ -189,7 +189,8 @@ TEST_F(OptionsTest, EveryOptionRefusesNonsenseAndSaysWhereItStood) {
 
 TEST_F(OptionsTest, UnknownKeyInTheFileIsAnErrorThatNamesIt) {
   for (const char* file : {"bogus = 1\n", "handshake-timeout = 1\n", "[section]\ncount = 2\n",
-                           "config = \"x\"\n", "version = true\n", "just text\n"}) {
+                           "config = \"x\"\n", "version = true\n", "just text\n",
+                           "wg_config = \"/tmp/a # b\"\n", "wg_config = \"open\n"}) {
     const auto settings = load_with({}, environment(), file);
     ASSERT_FALSE(settings) << file;
     EXPECT_EQ(settings.error().exit_status, 78) << file;

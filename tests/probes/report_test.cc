@@ -165,9 +165,10 @@ TEST(JsonReportTest, SuccessSaysWhatWasRegistered) {
   EXPECT_EQ(data.at("private_ipv4"), "10.1.0.7");
   EXPECT_EQ(data.at("private_ipv6"), "fd00::7");
   EXPECT_EQ(result.at("allocated_bandwidth"), 1'073'741'824);
-  EXPECT_DOUBLE_EQ(result.at("timings_seconds").at("connect").as_double(), 0.002);
+  EXPECT_DOUBLE_EQ(result.at("timings_seconds").at("connect").to_number<double>(), 0.002);
   EXPECT_TRUE(result.at("timings_seconds").at("tunnel").is_null());
-  EXPECT_DOUBLE_EQ(result.at("stats").at("seconds").at("handshake").at("p99").as_double(), 0.004);
+  EXPECT_DOUBLE_EQ(result.at("stats").at("seconds").at("handshake").at("p99").to_number<double>(),
+                   0.004);
   EXPECT_EQ(result.at("stats").at("seconds").at("tunnel").at("sent"), 0);
   EXPECT_EQ(result.at("addresses"), (json::array{"192.0.2.1:41264"}));
 }
@@ -193,6 +194,18 @@ TEST(JsonReportTest, FailureSaysHowFarItCame) {
     EXPECT_FALSE(result.at("hint").as_string().empty());
     EXPECT_EQ(result.at("status"), "critical");
   }
+}
+
+TEST(JsonReportTest, TextIsWhatTheValuesSay) {
+  auto report = good_report();
+  report.info.text = "quote \" backslash \\ bell \a";
+  report.last.attempt.times[0] = 1ns;
+  const auto text = written([](auto* out) { return make_json_writer(out, false); }, {report});
+  const auto value = json::parse(text);
+  EXPECT_EQ(value.at("target"), R"(quote " backslash \ bell \x07)") << text;
+  EXPECT_EQ(value.at("timings_seconds").at("resolve").to_number<double>(), 1e-9);
+  EXPECT_EQ(text.find("0E0"), std::string::npos);
+  EXPECT_EQ(std::ranges::count(text, '\n'), 1);
 }
 
 TEST(JsonReportTest, SeveralTargetsAreOneArray) {
