@@ -23,29 +23,35 @@ std::unexpected<Refusal> refuse(std::string sentence) {
   return std::unexpected(Refusal{ExitCode::configuration, std::move(sentence)});
 }
 
+struct FileText {
+  std::string text;
+  bool open_to_others = false;  ///< group or others can read it
+};
+
 /// The whole file. A FIFO or a device is refused before it can block or never end.
-std::expected<std::string, Refusal> file_text(const std::filesystem::path& path, bool required) {
+std::expected<FileText, Refusal> file_text(const std::filesystem::path& path, bool required) {
   const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
   if (fd < 0) {
-    if (errno == ENOENT && !required) return std::string();
+    if (errno == ENOENT && !required) return FileText();
     const ExitCode code = errno == EACCES ? ExitCode::no_permission : ExitCode::configuration;
     return std::unexpected(
         Refusal{code, fmt::format("{}: cannot be read: {}", path.string(), std::strerror(errno))});
   }
   struct stat status{};
-  std::string text;
+  FileText file;
   bool complete = ::fstat(fd, &status) == 0 && S_ISREG(status.st_mode);
+  file.open_to_others = (status.st_mode & (S_IRGRP | S_IROTH)) != 0;
   std::array<char, 16'384> buffer;
-  while (complete && text.size() <= largest_file) {
+  while (complete && file.text.size() <= largest_file) {
     const ssize_t count = ::read(fd, buffer.data(), buffer.size());
     if (count == 0) break;
-    if (count > 0) text.append(buffer.data(), static_cast<std::size_t>(count));
+    if (count > 0) file.text.append(buffer.data(), static_cast<std::size_t>(count));
     complete = count > 0 || errno == EINTR;
   }
   ::close(fd);
   if (!complete) return refuse(path.string() + ": is no regular file that can be read");
-  if (text.size() > largest_file) return refuse(path.string() + ": is larger than 1 MiB");
-  return text;
+  if (file.text.size() > largest_file) return refuse(path.string() + ": is larger than 1 MiB");
+  return file;
 }
 
 std::string unknown_key(std::string_view key) {
@@ -79,9 +85,9 @@ std::string_view shape_error(const Setting& setting, const TomlValue& value) {
 }  // namespace
 
 std::expected<Layer, Refusal> read_file(const std::filesystem::path& path, bool required) {
-  const auto text = file_text(path, required);
-  if (!text) return std::unexpected(text.error());
-  auto entries = read_toml(*text);
+  const auto file = file_text(path, required);
+  if (!file) return std::unexpected(file.error());
+  auto entries = read_toml(file->text);
   if (!entries) {
     return refuse(
         fmt::format("{}:{}: {}", path.string(), entries.error().line, entries.error().what));
@@ -93,6 +99,10 @@ std::expected<Layer, Refusal> read_file(const std::filesystem::path& path, bool 
     if (setting == nullptr) return refuse(place + unknown_key(entry.key));
     if (const auto wrong = shape_error(*setting, entry.value); !wrong.empty()) {
       return refuse(fmt::format("{}{} {}", place, entry.key, wrong));
+    }
+    if (file->open_to_others && holds_secret(*setting, entry.value.texts)) {
+      return refuse(fmt::format("{}{} is a secret, and others can read the file: chmod 600 it",
+                                place, entry.key));
     }
     layer[entry.key] = {std::move(entry.value.texts), place + entry.key};
   }

@@ -1,28 +1,20 @@
 #include "gateway/config/settings_table.h"
 
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 
 #include <algorithm>
-#include <cctype>
+#include <array>
 #include <limits>
 #include <set>
 #include <type_traits>
 
-#include "gateway/config/log.h"
+#include "gateway/config/setting_checks.h"
 #include "gateway/config/values.h"
-#include "lib/base/encoding.h"
-#include "lib/base/secret.h"
 
 namespace lp::gateway::config {
 namespace {
 
 using Texts = std::vector<std::string>;
-using Assigned = std::expected<void, std::string>;
-
-std::unexpected<std::string> must(std::string_view what) {
-  return std::unexpected("must be " + std::string(what));
-}
 
 template <auto Member>
 Setting number(Setting row, std::uint64_t least, std::uint64_t most) {
@@ -96,100 +88,6 @@ Setting list(Setting row, bool may_be_empty, Check check) {
   };
   row.print = [](const Settings& settings) { return settings.*Member; };
   return row;
-}
-
-// The checks of texts.
-
-bool printable(std::string_view value) {
-  return std::all_of(value.begin(), value.end(), [](char c) { return c > ' ' && c < 0x7f; });
-}
-
-Assigned check_path(const std::string& value) {
-  if (value.empty()) return must("a path");
-  if (value.find('\0') != std::string::npos) return must("a path without a zero byte");
-  return {};
-}
-
-Assigned check_optional_path(const std::string& value) {
-  return value.empty() ? Assigned{} : check_path(value);
-}
-
-Assigned check_address(const std::string& value) {
-  return is_ip_address(value) ? Assigned{}
-                              : must("an IPv4 or IPv6 address; names and ports are not taken");
-}
-
-Assigned check_optional_address(const std::string& value) {
-  return value.empty() ? Assigned{} : check_address(value);
-}
-
-Assigned check_network(const std::string& value) {
-  if (auto network = parse_network(value, Family::either); !network) {
-    return std::unexpected(network.error());
-  }
-  return {};
-}
-
-Assigned check_pool(const std::string& value, Family family, unsigned longest) {
-  const auto network = parse_network(value, family);
-  if (!network) return std::unexpected(network.error());
-  if (network->prefix < 8 || network->prefix > longest) {
-    return must(fmt::format("a network with a prefix from /8 to /{}", longest));
-  }
-  return {};
-}
-
-Assigned check_ipv4_pool(const std::string& value) {
-  return check_pool(value, Family::ipv4, 30);
-}
-Assigned check_ipv6_pool(const std::string& value) {
-  return check_pool(value, Family::ipv6, 126);
-}
-
-Assigned check_storage(const std::string& value) {
-  if (value.empty()) return {};
-  if (value.starts_with("sqlite:") && value.size() > 7 && value.find('\0') == std::string::npos) {
-    return {};
-  }
-  return must("sqlite:PATH");
-}
-
-Assigned check_interface(const std::string& value) {
-  const bool fits = !value.empty() && value.size() <= 15 && printable(value) &&
-                    value.find('/') == std::string::npos && value != "." && value != "..";
-  return fits ? Assigned{}
-              : must("the name of an interface: 1 to 15 characters, no / and no space");
-}
-
-Assigned check_preshared_key(const std::string& value) {
-  if (value == "none" || value == "identity") return {};
-  auto key = from_base64(value);
-  const bool fits = key && key->size() == 32;
-  if (key) wipe(*key);
-  return fits ? Assigned{} : must("none, identity, or a key of 32 bytes in base64");
-}
-
-Assigned check_chain_url(const std::string& value) {
-  if (value.empty()) return {};
-  const bool scheme = value.starts_with("https://") || value.starts_with("http://");
-  if (!scheme || value.ends_with("//") || !printable(value)) {
-    return must("a URL that begins with https:// or http://");
-  }
-  if (value.find('@') != std::string::npos) return must("a URL without user name and password");
-  return {};
-}
-
-Assigned check_contract(const std::string& value) {
-  const bool fits = std::all_of(value.begin(), value.end(), [](unsigned char c) {
-    return std::islower(c) != 0 || std::isdigit(c) != 0;
-  });
-  return fits && value.size() <= 128 ? Assigned{}
-                                     : must("a contract address: lower-case letters and digits");
-}
-
-Assigned check_log_level(const std::string& value) {
-  return log::parse_level(value) ? Assigned{}
-                                 : must("one of trace, debug, info, warning, error, off");
 }
 
 Setting wireguard_backend(Setting row) {
@@ -381,85 +279,11 @@ std::vector<Setting> make_table() {
   return table;
 }
 
-std::string toml_string(std::string_view value) {
-  std::string result = "\"";
-  for (const char c : value) {
-    if (c == '"' || c == '\\') {
-      result += '\\';
-      result += c;
-    } else if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) {
-      result += fmt::format("\\u{:04X}", static_cast<unsigned>(c));
-    } else {
-      result += c;
-    }
-  }
-  return result + '"';
-}
-
 }  // namespace
-
-std::string Setting::flag() const {
-  std::string name = "--" + std::string(key);
-  std::replace(name.begin(), name.end(), '_', '-');
-  return name;
-}
-
-std::string Setting::environment() const {
-  std::string name = "LP_GATEWAY_";
-  for (const char c : key) {
-    name += static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
-  }
-  return name;
-}
 
 const std::vector<Setting>& settings_table() {
   static const std::vector<Setting> table = make_table();
   return table;
-}
-
-const Setting* find_setting(std::string_view key) {
-  const auto& table = settings_table();
-  const auto found =
-      std::find_if(table.begin(), table.end(), [&](const Setting& row) { return row.key == key; });
-  return found == table.end() ? nullptr : &*found;
-}
-
-std::string_view nearest_key(std::string_view key) {
-  std::string_view nearest;
-  // Two slips, or three in a long name. Beyond any key's length there is nothing to compare.
-  std::size_t limit = key.size() > 12 ? 4 : 3;
-  if (key.size() > 64) return nearest;
-  for (const auto& row : settings_table()) {
-    const std::size_t distance = edit_distance(key, row.key);
-    if (distance < limit) {
-      limit = distance;
-      nearest = row.key;
-    }
-  }
-  return nearest;
-}
-
-std::string toml_value(const Setting& setting, const Texts& texts) {
-  switch (setting.shape) {
-    case Shape::number:
-    case Shape::seconds:
-    case Shape::boolean:
-      return texts.front();
-    case Shape::text:
-      return toml_string(texts.front());
-    case Shape::list:
-      break;
-  }
-  Texts values;
-  for (const auto& one : texts)
-    values.push_back(toml_string(one));
-  return fmt::format("[{}]", fmt::join(values, ", "));
-}
-
-std::string shown_value(const Setting& setting, const Settings& settings) {
-  const Texts texts = setting.print(settings);
-  const bool names_a_key = setting.secret && texts.front() != "none" && texts.front() != "identity";
-  return names_a_key ? '"' + std::string(redacted) + '"' : toml_value(setting, texts);
 }
 
 }  // namespace lp::gateway::config

@@ -32,7 +32,7 @@ struct Setting {
   std::string_view help;     ///< sentences
   Shape shape = Shape::text;
   bool reloadable = false;  ///< SIGHUP applies it
-  bool secret = false;      ///< never printed or logged
+  bool secret = false;      ///< may hold a key: never printed or logged
 
   /// Takes the texts of a value (one, except for lists). The error is the end of a sentence.
   std::function<std::expected<void, std::string>(Settings&, const std::vector<std::string>&)>
@@ -50,6 +50,9 @@ struct Setting {
 [[nodiscard]] const Setting* find_setting(std::string_view key);
 /// The key that was probably meant; empty where none is near.
 [[nodiscard]] std::string_view nearest_key(std::string_view key);
+
+/// Whether this value of the setting is a secret; a name like "none" is not.
+[[nodiscard]] bool holds_secret(const Setting& setting, const std::vector<std::string>& texts);
 
 /// The value as the file has it: quoted, in brackets. Secrets too: mind where it goes.
 [[nodiscard]] std::string toml_value(const Setting& setting, const std::vector<std::string>& texts);

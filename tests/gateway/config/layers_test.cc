@@ -76,6 +76,23 @@ TEST_F(File, IsMissingAndStopsAGatewayThatNeedsNone) {
   EXPECT_THAT(required.error().sentence, HasSubstr("No such file"));
 }
 
+TEST_F(File, HoldsASecretThatOthersCanRead) {
+  const std::string line =
+      "wireguard_preshared_key = \"AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=\"\n";
+  for (const unsigned mode : {0640U, 0604U}) {
+    test::write_file(path_, line, mode);
+    const auto layer = read_file(path_, true);
+    ASSERT_FALSE(layer);
+    EXPECT_EQ(layer.error().sentence,
+              path_.string() +
+                  ":1: wireguard_preshared_key is a secret, and others can read the file: chmod "
+                  "600 it");
+  }
+  test::write_file(path_, line, 0600);
+  EXPECT_TRUE(read_file(path_, true));
+  EXPECT_TRUE(read("wireguard_preshared_key = \"identity\"\n"));
+}
+
 TEST_F(File, HidesABadValueUnderAFlag) {
   Layers layers;
   layers.from_file = *read("threads = 99999\n");

@@ -1,0 +1,114 @@
+#include "gateway/config/setting_checks.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cctype>
+
+#include "gateway/config/log.h"
+#include "gateway/config/values.h"
+#include "lib/base/encoding.h"
+#include "lib/base/secret.h"
+
+namespace lp::gateway::config {
+namespace {
+
+bool printable(std::string_view value) {
+  return std::all_of(value.begin(), value.end(), [](char c) { return c > ' ' && c < 0x7f; });
+}
+
+Assigned check_pool(const std::string& value, Family family, unsigned longest) {
+  const auto network = parse_network(value, family);
+  if (!network) return std::unexpected(network.error());
+  if (network->prefix < 8 || network->prefix > longest) {
+    return must(fmt::format("a network with a prefix from /8 to /{}", longest));
+  }
+  return {};
+}
+
+}  // namespace
+
+std::unexpected<std::string> must(std::string_view what) {
+  return std::unexpected("must be " + std::string(what));
+}
+
+Assigned check_path(const std::string& value) {
+  if (value.empty()) return must("a path");
+  if (value.find('\0') != std::string::npos) return must("a path without a zero byte");
+  return {};
+}
+
+Assigned check_optional_path(const std::string& value) {
+  return value.empty() ? Assigned{} : check_path(value);
+}
+
+Assigned check_address(const std::string& value) {
+  return is_ip_address(value) ? Assigned{}
+                              : must("an IPv4 or IPv6 address; names and ports are not taken");
+}
+
+Assigned check_optional_address(const std::string& value) {
+  return value.empty() ? Assigned{} : check_address(value);
+}
+
+Assigned check_network(const std::string& value) {
+  if (auto network = parse_network(value, Family::either); !network) {
+    return std::unexpected(network.error());
+  }
+  return {};
+}
+
+Assigned check_ipv4_pool(const std::string& value) {
+  return check_pool(value, Family::ipv4, 30);
+}
+Assigned check_ipv6_pool(const std::string& value) {
+  return check_pool(value, Family::ipv6, 126);
+}
+
+Assigned check_storage(const std::string& value) {
+  if (value.empty()) return {};
+  if (value.starts_with("sqlite:") && value.size() > 7 && value.find('\0') == std::string::npos) {
+    return {};
+  }
+  return must("sqlite:PATH");
+}
+
+Assigned check_interface(const std::string& value) {
+  const bool fits = !value.empty() && value.size() <= 15 && printable(value) &&
+                    value.find('/') == std::string::npos && value != "." && value != "..";
+  return fits ? Assigned{}
+              : must("the name of an interface: 1 to 15 characters, no / and no space");
+}
+
+Assigned check_preshared_key(const std::string& value) {
+  if (value == "none" || value == "identity") return {};
+  auto key = from_base64(value);
+  const bool fits = key && key->size() == 32;
+  if (key) wipe(*key);
+  return fits ? Assigned{} : must("none, identity, or a key of 32 bytes in base64");
+}
+
+Assigned check_chain_url(const std::string& value) {
+  if (value.empty()) return {};
+  const bool scheme = value.starts_with("https://") || value.starts_with("http://");
+  if (!scheme || value.ends_with("//") || !printable(value)) {
+    return must("a URL that begins with https:// or http://");
+  }
+  if (value.find('@') != std::string::npos) return must("a URL without user name and password");
+  return {};
+}
+
+Assigned check_contract(const std::string& value) {
+  const bool fits = std::all_of(value.begin(), value.end(), [](unsigned char c) {
+    return std::islower(c) != 0 || std::isdigit(c) != 0;
+  });
+  return fits && value.size() <= 128 ? Assigned{}
+                                     : must("a contract address: lower-case letters and digits");
+}
+
+Assigned check_log_level(const std::string& value) {
+  return log::parse_level(value) ? Assigned{}
+                                 : must("one of trace, debug, info, warning, error, off");
+}
+
+}  // namespace lp::gateway::config
