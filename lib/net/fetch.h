@@ -1,0 +1,64 @@
+// One HTTP request to a server that is not trusted: a chain's REST endpoint, an issuer. Bounded in
+// time and size, redirects never followed. A library of its own (lp_net): the protocol library does
+// no I/O.
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <expected>
+#include <string>
+#include <string_view>
+
+namespace lp::net {
+
+/// An http:// or https:// URL, taken apart. No user information, no fragment.
+struct Url {
+  bool tls = false;
+  std::string host;  ///< IPv6 without brackets
+  std::uint16_t port = 0;
+  std::string path;  ///< begins with '/', with the query; may be a base that paths are added to
+
+  /// Nothing but what the grammar of RFC 3986 allows; the error says what is wrong with it.
+  [[nodiscard]] static std::expected<Url, std::string> parse(std::string_view text);
+  /// True where the host is a loopback address or "localhost".
+  [[nodiscard]] bool is_loopback() const;
+  [[nodiscard]] std::string to_string() const;
+};
+
+struct FetchOptions {
+  std::chrono::milliseconds deadline{5'000};  ///< for all of it: resolve, connect, TLS, answer
+  std::size_t max_body = 1024 * 1024;
+  std::string ca_file;       ///< PEM; empty: the system's trust store
+  std::string bearer_token;  ///< sent as Authorization where not empty; never logged
+};
+
+struct FetchResponse {
+  unsigned status = 0;  ///< also 3xx, 4xx, 5xx: judging it is the caller's business
+  std::string body;
+};
+
+struct FetchError {
+  enum class Kind : std::uint8_t {
+    resolve,
+    refused,
+    timeout,
+    tls,
+    too_large,
+    malformed,
+    closed,
+    cancelled
+  };
+  Kind kind = Kind::closed;
+  std::string detail;  ///< names host and port
+};
+
+/// Blocks the calling thread, at most the deadline. Any number of threads may fetch at once.
+[[nodiscard]] std::expected<FetchResponse, FetchError> get(const Url& url,
+                                                           const FetchOptions& options = {});
+/// POST of a JSON body.
+[[nodiscard]] std::expected<FetchResponse, FetchError> post_json(const Url& url,
+                                                                 std::string_view body,
+                                                                 const FetchOptions& options = {});
+
+}  // namespace lp::net
