@@ -118,6 +118,7 @@ void raise_to(Counter& counter, double total) {
 /// What tells the metrics of one family apart.
 std::vector<std::string> label_values(const prometheus::ClientMetric& metric) {
   std::vector<std::string> values;
+  values.reserve(metric.label.size());
   for (const auto& label : metric.label)
     values.push_back(label.value);
   return values;
