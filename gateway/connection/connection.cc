@@ -74,7 +74,11 @@ struct Connection::PendingAnswer {
   /// On any thread. While `waiting` is set its context exists: it is taken away under the mutex.
   static void deliver(const std::shared_ptr<PendingAnswer>& pending, registration::Answer answer) {
     const std::lock_guard lock(pending->mutex);
-    if (pending->waiting == nullptr) return;  // its outcome was counted when the waiting ended
+    if (pending->waiting == nullptr) {
+      // The attempt's outcome was counted when the waiting ended.
+      spdlog::debug("an answer came too late for its client");
+      return;
+    }
     pending->answer = std::move(answer);
     asio::post(pending->waiting->worker_.context, [pending] {
       if (pending->waiting != nullptr && pending->waiting->resume_) {
@@ -370,14 +374,14 @@ void Connection::enter(Stage stage) {
 }
 
 void Connection::set_deadline() {
-  stage_ends_ = stage_began_ + limit_of(settings_->deadlines, static_cast<int>(stage_));
+  MonotonicTime end = stage_began_ + limit_of(settings_->deadlines, static_cast<int>(stage_));
   if (const auto& closing = worker_.closing) {
     const MonotonicTime cut = !any_received_           ? closing->began
                               : stage_ == Stage::write ? closing->end_by
                                                        : closing->answer_by;
-    stage_ends_ = std::min(stage_ends_, cut);
+    end = std::min(end, cut);
   }
-  worker_.deadlines.set(*this, stage_ends_);
+  worker_.deadlines.set(*this, end);
 }
 
 void Connection::cut_short(Deadline& deadline) {

@@ -110,7 +110,6 @@ class Connection final : private Deadline {
   messages::IpAddress peer_;
   MonotonicTime accepted_at_;
   MonotonicTime stage_began_;
-  MonotonicTime stage_ends_;
   Stage stage_ = Stage::hello;
   bool stage_over_ = false;     // its deadline has passed
   bool any_received_ = false;   // a byte of anything

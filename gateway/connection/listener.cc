@@ -76,7 +76,7 @@ void Listener::start() {
 void Listener::stop() {
   stopping_ = true;
   for (const auto& entry : entries_) {
-    if (!paused_) (void)accept_batch(*entry);
+    (void)accept_batch(*entry);  // in a pause too: the reserve is free for it
     boost::system::error_code ignored;
     entry->acceptor.close(ignored);
     entry->pause.cancel();
@@ -107,8 +107,9 @@ Task<void> Listener::accept_on(Entry& entry) {
 /// clients wait in the kernel's queue meanwhile.
 Task<void> Listener::pause(Entry& entry) {
   if (!paused_.exchange(true)) {
+    reserve_.release();  // first: what is called here may need a descriptor
     metrics_.accept_paused();
-    reserve_.release();
+    warn_of_pause();
   }
   do {
     boost::system::error_code ignored;
@@ -130,19 +131,19 @@ Listener::Batch Listener::accept_batch(Entry& entry) {
     } else if (errno == EAGAIN || errno == EWOULDBLOCK) {
       return Batch::done;
     } else if (!is_connections_own(errno)) {
-      warn_of_pause(errno);
+      shortage_ = errno;
       return Batch::out_of_resources;
     }
   }
   return Batch::done;
 }
 
-void Listener::warn_of_pause(int error) {
+void Listener::warn_of_pause() {
   const MonotonicTime now = std::chrono::steady_clock::now();
   if (now < next_warning_) return;
   next_warning_ = now + warning_interval;
   spdlog::warn("cannot accept connections ({}), with {} open; new ones wait",
-               std::generic_category().message(error), admission_.active());
+               std::generic_category().message(shortage_), admission_.active());
 }
 
 void Listener::take(UniqueFd fd, const messages::IpAddress& peer) {

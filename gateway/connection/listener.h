@@ -44,7 +44,7 @@ class Listener {
   Task<void> pause(Entry& entry);
   [[nodiscard]] Batch accept_batch(Entry& entry);
   void take(UniqueFd fd, const messages::IpAddress& peer);
-  void warn_of_pause(int error);
+  void warn_of_pause();
   void reject(UniqueFd fd, metrics::RejectReason reason);
 
   Worker& worker_;
@@ -55,6 +55,7 @@ class Listener {
   DescriptorReserve reserve_;
   std::vector<std::unique_ptr<Entry>> entries_;
   std::atomic<bool> paused_{false};
+  int shortage_ = 0;  // errno of the accept that found nothing left
   MonotonicTime next_warning_;
   bool stopping_ = false;
 };

@@ -136,7 +136,7 @@ void ServerImpl::connection_closed() {
 void ServerImpl::keep_house() {
   housekeeping_.expires_after(housekeeping_interval);
   housekeeping_.async_wait([this](const boost::system::error_code& error) {
-    if (error) return;
+    if (error || stopping_) return;
     const auto tolerance = current_settings()->timestamp_tolerance_secs;
     services_.metrics.set_hello_cache_entries(hellos_.expire(services_.clock.now(), tolerance));
     keep_house();

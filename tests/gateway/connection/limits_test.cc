@@ -160,6 +160,17 @@ TEST_F(LimitsTest, WithoutDescriptorsAcceptingPausesWithoutSpinningAndGoesOn) {
   EXPECT_TRUE(test::shake_hands(waiting, other));
 }
 
+TEST_F(LimitsTest, WhoStillWaitsToBeAcceptedWhenTheGatewayStopsGetsBusy) {
+  start();
+  const DescriptorShortage shortage(1);
+  auto waiting = connect();
+  wait_until([&] { return metric("lp_accept_pauses_total") == 1; });
+  server->shut_down(std::chrono::milliseconds(0));
+  EXPECT_TRUE(gets_busy(std::move(waiting)));
+  EXPECT_EQ(rejected("shutting_down"), 1);
+  EXPECT_EQ(sum("lp_connections_total"), 0);
+}
+
 TEST_F(LimitsTest, AConnectionThatEndsMakesRoomForOneThatWaits) {
   start();
   std::vector<test::RawConnection> held;
