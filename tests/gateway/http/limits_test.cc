@@ -93,6 +93,7 @@ TEST_F(HttpTest, ClientThatNeverReadsIsClosedAtTheDeadline) {
 TEST_F(HttpTest, IdleConnectionsOfOneAddressDoNotBlockItsScrape) {
   start();
   std::vector<RawClient> idle;
+  idle.reserve(300);
   for (int i = 0; i < 300; ++i)
     idle.push_back(connect());
   const auto scrape = connect().get("/metrics");
@@ -103,6 +104,7 @@ TEST_F(HttpTest, IdleConnectionsOfOneAddressDoNotBlockItsScrape) {
 TEST_F(HttpTest, IdleConnectionsOfManyAddressesDoNotBlockAScrape) {
   start();
   std::vector<RawClient> idle;
+  idle.reserve(300);
   for (int i = 0; i < 300; ++i) {
     idle.push_back(
         connect("127.0." + std::to_string(1 + i / 200) + "." + std::to_string(1 + i % 200)));

@@ -110,6 +110,7 @@ TEST(GatewayDocumentation, MetricsTableHasEveryFamilyWithItsTypeAndLabels) {
 
 TEST(GatewayDocumentation, ErrorTableIsTheCodesTable) {
   std::vector<Row> expected;
+  expected.reserve(messages::registration_failure_count);
   for (const auto& error : messages::registration_errors) {
     expected.push_back({ticked(error.sentence), ticked(error.label), ticked(error.probe_code)});
   }

@@ -77,8 +77,10 @@ template <typename Enum, std::size_t N, typename Count>
 void expect_own_label(const std::string& family, const std::string& label,
                       const std::array<std::string_view, N>& labels, Count count) {
   for (std::size_t i = 0; i < N; ++i) {
+    std::string sample = family;
+    sample.append("{").append(label).append("=\"").append(labels[i]).append("\"}");
     EXPECT_EQ(raised(family, [&](Metrics& metrics) { count(metrics, static_cast<Enum>(i)); }),
-              family + "{" + label + "=\"" + std::string(labels[i]) + "\"}");
+              sample);
   }
 }
 
@@ -152,6 +154,7 @@ TEST(Metrics, OutcomesFromManyThreadsAddUp) {
       (void)metrics.text();
   });
   std::vector<std::thread> workers;
+  workers.reserve(threads);
   for (int t = 0; t < threads; ++t) {
     workers.emplace_back([&metrics, t] {
       for (int i = 0; i < rounds; ++i) {
