@@ -2,16 +2,14 @@
 
 #include <fmt/core.h>
 
-#include <limits>
 #include <optional>
+#include <tuple>
 #include <utility>
 
 #include "gateway/storage/schema.h"
 
 namespace lp::gateway::storage {
 namespace {
-
-using messages::TicketType;
 
 constexpr std::int64_t as_integer(UnixSeconds time) noexcept {
   return static_cast<std::int64_t>(time);
@@ -73,9 +71,9 @@ StorageStatus Ledger::commit() {
   return Query(statements_[Sql::commit]).run();
 }
 
-void Ledger::roll_back() noexcept {
+void Ledger::roll_back() {
   // SQLite has done so by itself after some errors, such as a full disk.
-  if (connection_.in_transaction()) (void)Query(statements_[Sql::roll_back]).run();
+  if (connection_.in_transaction()) std::ignore = Query(statements_[Sql::roll_back]).run();
   // What the pool has handed out is free again.
   pool_loaded_ = false;
 }
@@ -290,8 +288,8 @@ StorageStatus Ledger::probe() {
   return status;
 }
 
-void Ledger::close() noexcept {
-  (void)connection_.execute("PRAGMA wal_checkpoint(TRUNCATE)");
+void Ledger::close() {
+  std::ignore = connection_.execute("PRAGMA wal_checkpoint(TRUNCATE)");
   statements_ = Statements();
   connection_.close();
 }

@@ -24,7 +24,7 @@ class Ledger {
   StorageStatus begin();
   /// Returns once what was done is durable.
   StorageStatus commit();
-  void roll_back() noexcept;
+  void roll_back();
 
   [[nodiscard]] StorageResult<AcceptanceResult> accept(const Acceptance& acceptance);
   [[nodiscard]] StorageResult<Storage::Compensated> compensate(const Owner& owner,
@@ -36,7 +36,7 @@ class Ledger {
   /// A durable write that changes nothing, to learn whether writing works. Not in a transaction.
   StorageStatus probe();
   /// Moves the log into the database file and closes. Nothing else may follow.
-  void close() noexcept;
+  void close();
 
   /// Waits for locks are short from now on. From any thread.
   void hurry() noexcept { connection_.patience().hurry(); }

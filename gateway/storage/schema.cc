@@ -4,6 +4,7 @@
 
 #include <array>
 #include <cstddef>
+#include <tuple>
 #include <utility>
 
 namespace lp::gateway::storage {
@@ -149,7 +150,7 @@ StorageStatus migrate(Connection& connection) {
   if (auto begun = connection.execute("BEGIN IMMEDIATE"); !begun) return begun;
   auto done = migrate_in_transaction(connection);
   if (done) done = connection.execute("COMMIT");
-  if (!done && connection.in_transaction()) (void)connection.execute("ROLLBACK");
+  if (!done && connection.in_transaction()) std::ignore = connection.execute("ROLLBACK");
   return done;
 }
 

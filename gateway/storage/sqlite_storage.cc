@@ -52,7 +52,7 @@ class SqliteStorage final : public Storage {
   ~SqliteStorage() override { shut_down_both(); }
 
   void accept_ticket(Acceptance acceptance, Done<AcceptanceResult> done) override {
-    AcceptJob job{std::move(acceptance), std::move(done), {}};
+    AcceptJob job{acceptance, std::move(done), {}};
     const auto& request = job.request;
     if (request.amount < 0) return job.complete(std::unexpected(out_of_range("a negative amount")));
     if (!fits(request.expiry)) return job.complete(std::unexpected(out_of_range("the expiry")));

@@ -229,6 +229,7 @@ TEST_F(AcceptanceTest, OfConcurrentOwnersOfOneNullifierExactlyOneSucceeds) {
     std::atomic<int> accepted = 0;
     std::atomic<int> refused = 0;
     std::vector<std::thread> threads;
+    threads.reserve(64);
     for (std::uint64_t i = 0; i < 64; ++i) {
       threads.emplace_back([&, i] {
         const auto result = accept(storage(), ticket(wireguard_owner(100 * round + i), round));
@@ -248,6 +249,7 @@ TEST_F(AcceptanceTest, OfConcurrentOwnersOfOneNullifierExactlyOneSucceeds) {
 TEST_F(AcceptanceTest, ConcurrentTicketsOfOneOwnerMakeOneClientWithTheirSum) {
   std::atomic<int> created = 0;
   std::vector<std::thread> threads;
+  threads.reserve(64);
   std::vector<std::string> addresses(64);
   for (std::uint64_t i = 0; i < 64; ++i) {
     threads.emplace_back([&, i] {

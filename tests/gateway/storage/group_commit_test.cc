@@ -28,6 +28,7 @@ class GroupCommitTest : public StorageTest {
   }
   std::vector<std::future<Answer>> submit_tickets(std::uint64_t count) {
     std::vector<std::future<Answer>> answers;
+    answers.reserve(count);
     for (std::uint64_t i = 0; i < count; ++i) {
       answers.push_back(submit(ticket(wireguard_owner(i), i)));
     }

@@ -66,7 +66,7 @@ class Model {
                                     [&](const auto& entry) { return entry.second.owner == owner; });
     if (others) return false;
     if (client.address != 0) {
-      released.push_back(client.address);
+      released_.push_back(client.address);
       removals[owner] = true;
     }
     clients.erase(owner);
@@ -80,13 +80,13 @@ class Model {
  private:
   std::optional<std::uint64_t> take_address() {
     if (next_address_ <= last_address) return next_address_++;
-    if (released.empty()) return {};
-    const auto address = released.front();
-    released.pop_front();
+    if (released_.empty()) return {};
+    const auto address = released_.front();
+    released_.pop_front();
     return address;
   }
   std::uint64_t next_address_ = 2;
-  std::deque<std::uint64_t> released;
+  std::deque<std::uint64_t> released_;
 };
 
 class ModelTest : public StorageTest, public ::testing::WithParamInterface<unsigned> {

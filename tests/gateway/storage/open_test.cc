@@ -261,6 +261,7 @@ TEST_F(OpenTest, BadPoolsAreRefusedByTheirSetting) {
 
 TEST_F(OpenTest, StoragesThatCreateTheDatabaseTogetherAgree) {
   std::vector<std::thread> threads;
+  threads.reserve(4);
   for (std::uint64_t i = 0; i < 4; ++i) {
     threads.emplace_back([&, i] {
       const auto storage = open_sqlite(options());

@@ -41,6 +41,7 @@ int main(int argc, char** argv) {
   }
   const auto first = std::strtoull(argv[2], nullptr, 10);
   std::vector<std::thread> threads;
+  threads.reserve(8);
   for (std::uint64_t i = 0; i < 8; ++i) {
     threads.emplace_back([&, i] { register_from(**database, first + i, 8); });
   }
