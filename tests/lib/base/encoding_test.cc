@@ -133,6 +133,8 @@ TEST(Base58, KeyOfAnotherLengthIsTaken) {
   EXPECT_EQ(error_of(from_base58<32>(std::string(31, '1'))), Error::base58_invalid);
   EXPECT_EQ(error_of(from_base58<32>(std::string(33, '1'))), Error::base58_invalid);
   EXPECT_EQ(error_of(from_base58<32>("")), Error::base58_invalid);
+  EXPECT_EQ(error_of(from_base58_at_most("112", 2)), Error::base58_invalid);
+  EXPECT_EQ(error_of(from_base58_at_most("111", 2)), Error::base58_invalid);
 }
 
 TEST(Base58, CharacterOutsideTheAlphabetIsTaken) {

@@ -24,6 +24,7 @@ struct Watch {
   std::size_t allocations = 0;
   std::size_t allocated_bytes = 0;
   std::size_t largest = 0;
+  std::size_t releases = 0;
 
   static constexpr std::size_t max_markers = 8;
   lp::ByteView markers[max_markers];  ///< byte strings that no freed block may hold
@@ -46,6 +47,7 @@ void* allocate(std::size_t size) {
 
 void release(void* block) noexcept {
   if (block == nullptr) return;
+  if (watch.counting) ++watch.releases;
   const lp::ByteView bytes(static_cast<const std::uint8_t*>(block), malloc_usable_size(block));
   for (std::size_t i = 0; i < watch.marker_count; ++i) {
     if (!std::ranges::search(bytes, watch.markers[i]).empty()) ++watch.freed_with_marker;
@@ -81,15 +83,16 @@ struct Allocated {
   std::size_t allocations = 0;
   std::size_t bytes = 0;
   std::size_t largest = 0;
+  std::size_t releases = 0;
 };
 
 template <typename Use>
 Allocated allocated_by(Use use) {
-  watch.allocations = watch.allocated_bytes = watch.largest = 0;
+  watch.allocations = watch.allocated_bytes = watch.largest = watch.releases = 0;
   watch.counting = true;
   use();
   watch.counting = false;
-  return {watch.allocations, watch.allocated_bytes, watch.largest};
+  return {watch.allocations, watch.allocated_bytes, watch.largest, watch.releases};
 }
 
 /// Blocks given back by `use` that still held one of `secrets`.
@@ -184,8 +187,10 @@ TEST(Allocation, HostileTextAllocates) {
       0U);
 }
 
-/// One connection with a vector's keys, from message 1 to an answer.
-void run_connection(const test::HandshakeVector& vector, ByteView plaintext) {
+/// One connection with a vector's keys, from message 1 to what the gateway is given, and its
+/// answer.
+enum class Answer : bool { no, yes };
+void run_connection(const test::HandshakeVector& vector, ByteView plaintext, Answer answer) {
   using namespace session;
   const auto gateway_key = vector.gateway();
   auto gateway = StateMachine::responder(gateway_key, vector.client_public, vector.salt,
@@ -204,6 +209,7 @@ void run_connection(const test::HandshakeVector& vector, ByteView plaintext) {
   ASSERT_TRUE(delivered);
   // Compared without a matcher, which would keep a copy.
   ASSERT_TRUE(std::ranges::equal(delivered->find<DeliverData>()->plaintext, plaintext));
+  if (answer == Answer::no) return;
   ASSERT_TRUE(gateway.process(SendData{Bytes(8)}));
 }
 
@@ -212,7 +218,7 @@ TEST(FreedMemory, HoldsAKeyOfTheHandshake) {
     const Bytes nothing{0x42};
     EXPECT_EQ(freed_with({vector.client_secret, vector.gateway_secret, vector.initiator_ephemeral,
                           vector.responder_ephemeral, vector.psk},
-                         [&] { run_connection(vector, nothing); }),
+                         [&] { run_connection(vector, nothing, Answer::yes); }),
               0U);
   }
 }
@@ -225,8 +231,11 @@ TEST(FreedMemory, HoldsADeliveredPlaintext) {
   ByteArray<16 * 40> plaintext;
   for (std::size_t i = 0; i < plaintext.size(); ++i)
     plaintext[i] = marker[i % marker.size()];
-  EXPECT_EQ(freed_with({marker}, [&] { run_connection(test::lp_v1().handshakes[0], plaintext); }),
-            0U);
+  for (const Answer answer : {Answer::no, Answer::yes}) {
+    EXPECT_EQ(freed_with({marker},
+                         [&] { run_connection(test::lp_v1().handshakes[0], plaintext, answer); }),
+              0U);
+  }
 }
 
 // The test's own allocator must see what it looks for.
@@ -245,6 +254,17 @@ TEST(StateMachineMemory, IdleConnectionTakesKilobytes) {
     EXPECT_TRUE(answer);
   });
   EXPECT_LE(sizeof(session::StateMachine) + allocated.bytes, 2048U);
+}
+
+TEST(StateMachineMemory, FailedMachineKeepsItsHandshake) {
+  const auto& vector = test::lp_v1().handshakes[0];
+  const auto gateway_key = vector.gateway();
+  auto gateway = session::StateMachine::responder(gateway_key, vector.client_public, vector.salt,
+                                                  vector.responder_ephemeral_pair());
+  const auto failing =
+      allocated_by([&] { EXPECT_FALSE(gateway.process(session::ReceivePacket{})); });
+  EXPECT_EQ(failing.releases, 1U);
+  EXPECT_EQ(failing.allocations, 0U);
 }
 
 }  // namespace
