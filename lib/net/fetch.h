@@ -31,23 +31,29 @@ struct FetchOptions {
   std::size_t max_body = 1024 * 1024;
   std::string ca_file;       ///< PEM; empty: the system's trust store
   std::string bearer_token;  ///< sent as Authorization where not empty; never logged
+  std::string user_agent = "lp-tools";
+  /// A literal address to connect to, IPv6 with an optional zone, where the caller has looked up
+  /// the host. Empty: the addresses of the URL's host, one after another.
+  std::string address;
+  int cancel_fd = -1;  ///< ends the call with `cancelled` once it can be read; -1: none
 };
 
 struct FetchResponse {
   unsigned status = 0;  ///< also 3xx, 4xx, 5xx: judging it is the caller's business
   std::string body;
+  std::string date;  ///< the Date header as it came
 };
 
 struct FetchError {
   enum class Kind : std::uint8_t {
-    resolve,
-    refused,
-    timeout,
-    tls,
-    too_large,
-    malformed,
-    closed,
-    cancelled
+    resolve,    ///< the host has no address
+    refused,    ///< no TCP connection
+    timeout,    ///< the deadline has come
+    tls,        ///< no TLS, or a certificate that is not trusted or another host's
+    too_large,  ///< header or body over their limit
+    malformed,  ///< no HTTP; or a request that cannot be made, such as a token with a line break
+    closed,     ///< the connection ended before the answer did
+    cancelled   ///< cancel_fd
   };
   Kind kind = Kind::closed;
   std::string detail;  ///< names host and port
