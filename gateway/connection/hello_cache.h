@@ -21,7 +21,7 @@ namespace lp::gateway::connection {
 /// jump back makes acceptable again; so the cache also knows up to which timestamp it has forgotten
 /// anything for its age, and takes nothing from up to there.
 ///
-/// Some 40 bytes to an entry. All functions may be called from any thread.
+/// Some 50 bytes to an entry. All functions may be called from any thread.
 class HelloCache {
  public:
   explicit HelloCache(std::size_t capacity);
@@ -55,8 +55,10 @@ class HelloCache {
   };
 
   [[nodiscard]] Digest digest_of(const wire::ClientHello& hello) const noexcept;
-  void expire_locked(UnixSeconds now, std::uint64_t tolerance_secs);
-  void evict_oldest();
+  /// False where there may be more to forget: what a flood has left is not cleared in one go, while
+  /// all threads wait.
+  bool expire_some(UnixSeconds now, std::uint64_t tolerance_secs);
+  void remove_oldest();
 
   const std::size_t capacity_;
   ByteArray<16> key_;

@@ -60,6 +60,15 @@ TEST_F(HelloCacheTest, TakingAHelloForgetsThoseThatAreTooOld) {
   EXPECT_EQ(cache.take(hello(now + 31), now + 31, tolerance).entries, 1);
 }
 
+TEST_F(HelloCacheTest, AFloodIsForgottenToTheLastOne) {
+  HelloCache cache(10'000);
+  for (int i = 0; i < 5'000; ++i)
+    (void)cache.take(hello(now), now, tolerance);
+  // Not all at once, while others wait; but not never.
+  EXPECT_GT(cache.take(hello(now + 31), now + 31, tolerance).entries, 1);
+  EXPECT_EQ(cache.expire(now + 31, tolerance), 1);
+}
+
 TEST_F(HelloCacheTest, WhenFullTheOldestTimestampGoes) {
   HelloCache cache(3);
   const auto old = hello(now - 20);
