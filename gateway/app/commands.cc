@@ -83,7 +83,11 @@ Outcome make_keys(const Settings& settings) {
   if (auto written = write_key_file(identity_path, identity.seed, identity_comment); !written) {
     return written;
   }
-  const auto wireguard = crypto::X25519KeyPair::generate();
+  auto wireguard = crypto::X25519KeyPair::generate();
+  // The same key, as `wg genkey` would print it: RFC 7748's clamping is otherwise done at each use.
+  const auto bytes = wireguard.secret.mutable_bytes();
+  bytes[0] = static_cast<std::uint8_t>(bytes[0] & 0xf8);
+  bytes[31] = static_cast<std::uint8_t>((bytes[31] & 0x7f) | 0x40);
   auto written = write_key_file(wireguard_path, wireguard.secret, "");
   if (!written) ::unlink(identity_path.c_str());
   return written;

@@ -82,6 +82,19 @@ std::string_view shape_error(const Setting& setting, const TomlValue& value) {
              : "must be an array of strings like [\"a\", \"b\"]";
 }
 
+/// The address of the list that a wildcard of the same family takes in already; empty for none.
+std::string_view covered_address(const std::vector<std::string>& addresses) {
+  for (const std::string_view wildcard : {"0.0.0.0", "::"}) {
+    if (std::find(addresses.begin(), addresses.end(), wildcard) == addresses.end()) continue;
+    const bool ipv6 = wildcard.find(':') != std::string_view::npos;
+    for (const std::string_view address : addresses) {
+      const bool same_family = (address.find(':') != std::string_view::npos) == ipv6;
+      if (address != wildcard && same_family) return address;
+    }
+  }
+  return {};
+}
+
 }  // namespace
 
 std::expected<Layer, Refusal> read_file(const std::filesystem::path& path, bool required) {
@@ -171,6 +184,10 @@ std::expected<Resolved, Refusal> resolve(const Layers& layers, Settings base) {
 }
 
 std::expected<void, Refusal> check_combination(const Settings& settings) {
+  if (const auto address = covered_address(settings.bind_address); !address.empty()) {
+    return refuse(fmt::format(
+        "bind_address has {} and a wildcard address that takes it in: name one", address));
+  }
   if (!settings.use_mock_ecash && settings.chain_url.empty()) {
     return refuse(
         "no chain is configured to verify tickets with: set chain_url and ecash_contract (or, for "

@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 #include <poll.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <unistd.h>
 
 #include <array>
@@ -31,7 +32,7 @@ class Connection {
   bool send(std::string_view text) {
     while (!text.empty()) {
       if (!wait_for(POLLOUT)) return false;
-      const ssize_t count = ::send(fd_, text.data(), text.size(), MSG_NOSIGNAL);
+      const ssize_t count = ::send(fd_, text.data(), text.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
       if (count < 0 && errno != EINTR && errno != EAGAIN) return false;
       if (count > 0) text.remove_prefix(static_cast<std::size_t>(count));
     }
@@ -42,7 +43,7 @@ class Connection {
     std::array<char, 16'384> buffer;
     for (;;) {
       if (!wait_for(POLLIN)) return false;
-      const ssize_t count = ::recv(fd_, buffer.data(), buffer.size(), 0);
+      const ssize_t count = ::recv(fd_, buffer.data(), buffer.size(), MSG_DONTWAIT);
       if (count < 0 && (errno == EINTR || errno == EAGAIN)) continue;
       if (count <= 0) {
         if (count == 0) errno = ECONNRESET;
@@ -89,9 +90,12 @@ std::expected<std::string, std::string> request(const std::filesystem::path& pat
                                                 std::string_view line) {
   const auto address = unix_address(path);
   if (!address) return std::unexpected(address.error());
-  const int fd = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+  const int fd = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
   if (fd < 0) return failure(path, "no socket");
   Connection connection(fd);
+  // Where many others are waiting to be accepted, this waits in line, as long as that.
+  const timeval limit{.tv_sec = patience.count(), .tv_usec = 0};
+  ::setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);
   if (::connect(fd, reinterpret_cast<const sockaddr*>(&*address), sizeof *address) != 0) {
     return failure(path, "no gateway answers there");
   }

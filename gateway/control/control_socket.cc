@@ -82,7 +82,7 @@ std::expected<int, std::string> listening_socket(const std::filesystem::path& pa
   }
   const int fd = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
   if (fd >= 0 && ::bind(fd, reinterpret_cast<const sockaddr*>(&*address), sizeof *address) == 0 &&
-      ::chmod(path.c_str(), S_IRUSR | S_IWUSR) == 0 && ::listen(fd, most_clients) == 0) {
+      ::chmod(path.c_str(), S_IRUSR | S_IWUSR) == 0 && ::listen(fd, SOMAXCONN) == 0) {
     return fd;
   }
   const auto error = std::unexpected(with_errno(path, "control socket cannot be made"));

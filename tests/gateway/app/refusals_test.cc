@@ -16,15 +16,15 @@ using testing::StartsWith;
 
 class Refused : public GatewayProcess {
  protected:
-  /// The sentence with which `run` is refused with `code`.
-  std::string refusal(int code, const test::ChildOptions& options) {
+  /// The sentence with which it is refused with `code`.
+  std::string refusal_of(int code, const test::ChildOptions& options) {
     const auto finished = test::run(options);
     EXPECT_EQ(finished.ended.code, code) << finished.error_output;
     EXPECT_EQ(finished.output, "");
     return sentence(finished.error_output);
   }
   std::string refusal(int code, const std::vector<std::string>& more = {}) {
-    return refusal(code, run_options(more));
+    return refusal_of(code, run_options(more));
   }
   /// Its only line, without "lp-gateway: ".
   static std::string sentence(const std::string& text) {
@@ -123,9 +123,12 @@ TEST_F(Refused, NothingVerifiesTickets) {
 
 TEST_F(Refused, MockEcashIsOpenToThePublic) {
   init();
-  EXPECT_THAT(refusal(78, {"--bind-address=0.0.0.0"}), HasSubstr("--allow-mock-on-public-address"));
-  start({"--bind-address=0.0.0.0", "--allow-mock-on-public-address"});
-  EXPECT_THAT(ready_.lp, StartsWith("0.0.0.0:"));
+  test::ChildOptions options = run_options();
+  std::ranges::replace(options.args, "--bind-address=127.0.0.1", "--bind-address=0.0.0.0");
+  EXPECT_THAT(refusal_of(78, options), HasSubstr("--allow-mock-on-public-address"));
+  options.args.push_back("--allow-mock-on-public-address");
+  gateway_.emplace(options);
+  EXPECT_THAT(gateway_->read_line().value_or(""), StartsWith("ready lp=0.0.0.0:"));
 }
 
 TEST_F(Refused, ABackendThatThisVersionLacksIsReplacedByMemory) {
@@ -140,7 +143,7 @@ TEST_F(Refused, TooFewOpenFilesShowOnlyUnderLoad) {
   options.open_files_soft = 256;
   options.open_files_hard = 4096;
   EXPECT_THAT(
-      refusal(78, options),
+      refusal_of(78, options),
       HasSubstr("max_connections 10000 needs 10520 open files, and the hard limit is 4096"));
 }
 
@@ -187,33 +190,34 @@ TEST_F(Refused, AKeyIsDamaged) {
 TEST_F(AsNobody, AKeyCannotBeRead) {
   for (const char* name : {"wireguard.key", "identity.key"}) {
     forbid(name);
-    EXPECT_THAT(refusal(77, options()), AllOf(StartsWith(in_data_dir(name).string()),
-                                              HasSubstr("cannot be read: Permission denied")));
+    EXPECT_THAT(refusal_of(77, options()), AllOf(StartsWith(in_data_dir(name).string()),
+                                                 HasSubstr("cannot be read: Permission denied")));
     forbid(name, 0600);
   }
 }
 
 TEST_F(AsNobody, TheSettingsCannotBeRead) {
   forbid("lp-gateway.toml");
-  EXPECT_THAT(refusal(77, options()), HasSubstr("lp-gateway.toml: cannot be read"));
+  EXPECT_THAT(refusal_of(77, options()), HasSubstr("lp-gateway.toml: cannot be read"));
 }
 
 TEST_F(AsNobody, TheDatabaseCannotBeRead) {
   start_and_stop(options());
   forbid("gateway.sqlite");
-  EXPECT_THAT(refusal(77, options()), HasSubstr("gateway.sqlite: the database cannot be read"));
+  EXPECT_THAT(refusal_of(77, options()), HasSubstr("gateway.sqlite: the database cannot be read"));
 }
 
 TEST_F(AsNobody, TheDataDirectoryCannotBeWritten) {
   std::filesystem::permissions(data_dir_, std::filesystem::perms(0500));
-  EXPECT_THAT(refusal(77, options()), HasSubstr("gateway.lock: cannot be made: Permission denied"));
+  EXPECT_THAT(refusal_of(77, options()),
+              HasSubstr("gateway.lock: cannot be made: Permission denied"));
   std::filesystem::permissions(data_dir_, std::filesystem::perms(0700));
 }
 
 TEST_F(AsNobody, TheDatabaseCannotBeMade) {
-  EXPECT_THAT(refusal(73, options({"--storage=sqlite:no/such/dir/x.sqlite"})),
+  EXPECT_THAT(refusal_of(73, options({"--storage=sqlite:no/such/dir/x.sqlite"})),
               HasSubstr("x.sqlite: the database cannot be made there"));
-  EXPECT_THAT(refusal(77, options({"--storage=sqlite:/x.sqlite"})),
+  EXPECT_THAT(refusal_of(77, options({"--storage=sqlite:/x.sqlite"})),
               HasSubstr("/x.sqlite: the database cannot be made there: Permission denied"));
 }
 
@@ -224,7 +228,7 @@ TEST_F(AsNobody, TheControlSocketIsNotThisUsers) {
     ASSERT_TRUE(gateway_->read_line()) << gateway_->error_output();
     test::ChildOptions asking = options();
     asking.args = {"status", "--data-dir", data_dir_};
-    EXPECT_THAT(refusal(77, asking), HasSubstr("control socket is not this user's"));
+    EXPECT_THAT(refusal_of(77, asking), HasSubstr("control socket is not this user's"));
   }
   EXPECT_EQ(status("ready"), "true");
 }
@@ -250,7 +254,7 @@ TEST_F(AsNobody, APortIsTheSystems) {
       test::read_file("/proc/sys/net/ipv4/ip_unprivileged_port_start") == "0\n") {
     GTEST_SKIP() << "on this system every user may take every port";
   }
-  EXPECT_THAT(refusal(77, options({"--control-port=1"})), HasSubstr("Permission denied"));
+  EXPECT_THAT(refusal_of(77, options({"--control-port=1"})), HasSubstr("Permission denied"));
 }
 
 TEST_F(Refused, AnAddressIsNotOfThisMachine) {

@@ -144,7 +144,9 @@ TEST(Combination, GivesBandwidthAwayOnAPublicAddress) {
   Settings settings;
   settings.use_mock_ecash = true;
   for (const char* address : {"0.0.0.0", "::", "192.0.2.1", "10.0.0.1", "::ffff:192.0.2.1"}) {
-    settings.bind_address = {"127.0.0.1", address};
+    settings.bind_address = {"::1", "127.0.0.1", address};
+    if (std::string_view(address) == "0.0.0.0") settings.bind_address = {"::1", address};
+    if (std::string_view(address) == "::") settings.bind_address = {"127.0.0.1", address};
     EXPECT_THAT(combination(settings), HasSubstr("--allow-mock-on-public-address")) << address;
   }
   settings.allow_mock_on_public_address = true;
@@ -152,6 +154,22 @@ TEST(Combination, GivesBandwidthAwayOnAPublicAddress) {
   settings.allow_mock_on_public_address = false;
   settings.bind_address = {"127.0.0.1", "::1", "127.8.8.8"};
   EXPECT_EQ(combination(settings), "");
+}
+
+TEST(Combination, BindsOneAddressTwice) {
+  Settings settings;
+  settings.use_mock_ecash = settings.allow_mock_on_public_address = true;
+  using List = std::vector<std::string>;
+  for (const List& list :
+       {List{"127.0.0.1", "0.0.0.0"}, List{"::", "::1"}, List{"::", "fe80::1"}}) {
+    settings.bind_address = list;
+    EXPECT_THAT(combination(settings), HasSubstr("a wildcard address that takes it in"));
+  }
+  for (const List& list :
+       {List{"0.0.0.0", "::"}, List{"0.0.0.0", "::1"}, List{"127.0.0.1", "::"}}) {
+    settings.bind_address = list;
+    EXPECT_EQ(combination(settings), "");
+  }
 }
 
 TEST(Rendering, PrintsAPresharedKey) {
