@@ -197,8 +197,8 @@ Task<bool> Connection::take_hello() {
   const auto hello = wire::ClientHello::from_packet(*parsed);
   if (!hello) co_return refuse_hello(metrics::hello_failure(hello.error()));
 
-  // "The gateway refuses a timestamp off by more than timestamp_tolerance_secs (30), either way"
-  // (lp-protocol(7), "ClientHello").
+  // "A gateway refuses a time that differs from its own by more than its tolerance, in either
+  // direction" (lp-protocol(7), "ClientHello").
   const UnixSeconds now = services_.clock.now();
   const std::uint64_t tolerance = settings_->timestamp_tolerance_secs;
   if (!within_tolerance(hello->timestamp, now, tolerance)) {
@@ -228,7 +228,8 @@ bool Connection::refuse_hello(HelloFailure reason) {
   return false;
 }
 
-/// "During the handshake anything wrong ends the connection without a byte."
+/// "Until the handshake is complete it ends the connection, and the gateway sends nothing"
+/// (docs/gateway.md, "One connection").
 Task<bool> Connection::shake_hands() {
   enter(Stage::handshake);
   for (;;) {

@@ -103,8 +103,8 @@ Task<void> Listener::accept_on(Entry& entry) {
   }
 }
 
-/// "Out of file descriptors: pause accepting, no spinning" (docs/gateway.md, "One connection"). The
-/// clients wait in the kernel's queue meanwhile.
+/// "Accepting pauses until one is free: new clients wait in the kernel's queue, and the gateway does
+/// not spin" (docs/gateway.md, "One connection").
 Task<void> Listener::pause(Entry& entry) {
   if (!paused_.exchange(true)) {
     reserve_.release();  // first: what is called here may need a descriptor
@@ -160,8 +160,8 @@ void Listener::take(UniqueFd fd, const messages::IpAddress& peer) {
             std::move(settings)});
 }
 
-/// "A Busy packet, without waiting, then close." What the client has sent already is read, for a
-/// close with input unread would send a reset after the Busy.
+/// Sends Busy without waiting for anything, and closes. What the client has sent already is read,
+/// for a close with input unread would send a reset after the Busy.
 void Listener::reject(UniqueFd fd, metrics::RejectReason reason) {
   metrics_.connection_rejected(reason);
   const auto& busy = wire::busy_frame();

@@ -230,9 +230,10 @@ Result<Actions> StateMachine::use(Event event, ByteView plaintext) {
   return take(*transition, 0, plaintext);
 }
 
-/// "Order of checks on a packet: frame length, at least 34 bytes, version, type, size for this
-/// state, session id, counter, cryptography" (docs/gateway.md, "One connection"). The first three
-/// are split_packet's, the last the step's, as is the counter in transport.
+/// "A packet is checked for its frame length, for 34 bytes, for its version, its type, its size in
+/// this state, its session id and its counter, and only then with cryptography" (docs/gateway.md,
+/// "One connection"). The first three are split_packet's, the last the step's, as is the counter in
+/// transport.
 Result<Actions> StateMachine::receive(ByteView packet) {
   const auto parsed = wire::split_packet(packet);
   if (!parsed) return fail(parsed.error());
@@ -258,7 +259,8 @@ Result<Actions> StateMachine::receive(ByteView packet) {
   if (packet.size() < transition->packet.min || packet.size() > transition->packet.max) {
     return fail(is_busy ? Error::busy_with_content : Error::packet_size_unexpected);
   }
-  // "Every packet after ClientHello carries it as its session id (Busy apart)."
+  // "Every packet except ClientHello and Busy bears the session id, and a packet with another is
+  // refused" (lp-protocol(7), "PSK and session id").
   if (header.session_id != (is_busy ? 0 : lp_id_)) return drop(Error::session_id_mismatch);
   if (transition->counter && header.counter != *transition->counter) {
     return fail(Error::counter_unexpected);
@@ -342,8 +344,8 @@ Result<Actions> StateMachine::take_message_3(std::uint64_t, ByteView content) {
   const auto message_3 = to_array<wire::noise_message_3_size>(content);
   const auto client = noise.read_message_3_static(message_3);
   if (!client) return fail(client.error());
-  // "The responder checks that the static key it receives in message 3 is the one in ClientHello,
-  // and refuses otherwise." Before the PSK, which a stranger's key should not make us compute.
+  // "The responder compares the two and refuses a difference" (lp-protocol(7), "Handshake"). Before
+  // the PSK, which a stranger's key should not make us compute.
   if (*client != handshake_->peer) return fail(Error::static_key_mismatch);
   const auto psk = psk::derive_psk(handshake_->gateway->secret, handshake_->peer, handshake_->salt);
   if (!psk) return fail(psk.error());

@@ -6,7 +6,8 @@ namespace lp::session {
 
 Transport::Transport(noise::TransportKeys keys, HandshakePackets handshake) noexcept
     : keys_(std::move(keys)), handshake_(handshake), next_counter_(handshake.sent) {
-  // "Handshake and transport packets share one counter space and one replay window per direction."
+  // "The packets of the handshake and those of the transport share one sequence of counters, and
+  // one window, for each direction."
   for (std::uint64_t counter = 0; counter < handshake.received; ++counter) {
     received_.validate(counter);
   }
@@ -25,7 +26,7 @@ Status Transport::seal(ByteView plaintext, MutableByteView out) noexcept {
   if (exhausted_) return fail(Error::counter_exhausted);
   const std::uint64_t nonce = next_counter_ - handshake_.sent;
   if (auto sealed = keys_.send.encrypt_at(nonce, plaintext, out); !sealed) return sealed;
-  // "A sender never uses a counter twice, and fails cleanly at the end of the counter space."
+  // "A counter is used once. When the last, 2^64 - 1, has been used, sending fails."
   if (next_counter_ == UINT64_MAX) {
     exhausted_ = true;
   } else {
@@ -36,7 +37,7 @@ Status Transport::seal(ByteView plaintext, MutableByteView out) noexcept {
 
 Status Transport::open(std::uint64_t counter, ByteView ciphertext, MutableByteView out) noexcept {
   if (counter < handshake_.received) return fail(Error::counter_not_transport);
-  // "Check, decrypt, then mark, so that a forged packet never moves the window."
+  // "A receiver looks the counter up, then decrypts, then marks."
   switch (received_.check(counter)) {
     case replay::Verdict::too_old:
       return fail(Error::replay_too_old);

@@ -149,7 +149,7 @@ TEST(Allocation, DecodingAllocatesMoreThanItsInput) {
   }
 }
 
-// "Memory follows bytes received, never the length prefix."
+// "A connection holds memory for the bytes that have come, whatever a length announces."
 TEST(Allocation, FrameLengthAllocates) {
   for (const std::uint32_t length : {98U, 8192U, 65'536U, 65'537U, 0xffff'ffffU}) {
     Bytes head = wire::make_frame({.type = wire::MessageType::encrypted_data}, Bytes(64));
