@@ -121,8 +121,7 @@ void Registration::answer_if_spent_before(Failure otherwise) {
         if (ticket.owner != self->owner()) {
           return self->reject_credential(Failure::credential_already_spent);
         }
-        self->context_.metrics.credential_verified();
-        self->succeed(ticket.addresses, ticket.amount, ticket.client_id);
+        self->replay(ticket.addresses, ticket.amount, ticket.client_id);
       });
 }
 
@@ -175,8 +174,7 @@ void Registration::accepted(const storage::AcceptanceResult& result) {
     case storage::AcceptanceOutcome::pool_exhausted:
       return fail(Failure::address_pool_exhausted);
     case storage::AcceptanceOutcome::replayed:
-      context_.metrics.credential_verified();
-      return succeed(result.addresses, result.amount, result.client_id);
+      return replay(result.addresses, result.amount, result.client_id);
     case storage::AcceptanceOutcome::accepted:
       break;
   }
@@ -222,6 +220,15 @@ void Registration::remove_peer() {
         self->context_.storage.confirm_removals({self->wireguard_key_},
                                                 [self](storage::StorageResult<std::monostate>) {});
       });
+}
+
+// The answer of then, without a second credit. Where the client has been removed since there is
+// nothing left to answer with: what the ticket was worth is gone with it.
+void Registration::replay(const std::optional<storage::AddressPair>& addresses, std::int64_t amount,
+                          storage::ClientRowId client_id) {
+  if (client_id == 0) return reject_credential(Failure::credential_already_spent);
+  context_.metrics.credential_verified();
+  succeed(addresses, amount, client_id);
 }
 
 void Registration::succeed(const std::optional<storage::AddressPair>& addresses,

@@ -55,6 +55,8 @@ class Registration : public std::enable_shared_from_this<Registration> {
   void add_peer();
   void remove_peer();
   // Step 4: the answer.
+  void replay(const std::optional<storage::AddressPair>& addresses, std::int64_t amount,
+              storage::ClientRowId client_id);
   void succeed(const std::optional<storage::AddressPair>& addresses, std::int64_t amount,
                storage::ClientRowId client_id);
   void fail(Failure failure);

@@ -14,7 +14,7 @@
 #include <thread>
 
 #include "lib/base/encoding.h"
-#include "probes/client/registration_client.h"
+#include "probes/client/lp_registration_client.h"
 #include "tests/support/raw_client.h"
 
 namespace lp::test {

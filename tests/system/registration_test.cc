@@ -8,7 +8,7 @@
 
 #include "lib/base/encoding.h"
 #include "lib/messages/registration_errors.h"
-#include "probes/client/registration_client.h"
+#include "probes/client/lp_registration_client.h"
 #include "tests/support/raw_client.h"
 #include "tests/system/gateway_process.h"
 
