@@ -2,8 +2,10 @@
 
 #include <fmt/format.h>
 
-#include <atomic>
+#include <algorithm>
 #include <cerrno>
+#include <mutex>
+#include <system_error>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -37,6 +39,7 @@ Started refuse(ExitCode code, std::string sentence) {
 
 /// Registrations whose client has gone still end in WireGuard and the database.
 constexpr std::chrono::milliseconds last_registrations{1'000};
+constexpr std::chrono::milliseconds last_compensations{250};
 
 unsigned thread_count(const Settings& settings) {
   return settings.threads != 0 ? settings.threads
@@ -52,6 +55,7 @@ struct Gateway::Impl {
 
   Started start(const Overrides& overrides);
   void shut_down(std::chrono::milliseconds grace);
+  void wait_for_registrations(std::chrono::milliseconds limit) const;
 
   Started read_keys();
   Started start_parts(const Overrides& overrides);
@@ -189,7 +193,12 @@ Started Gateway::Impl::start_http() {
         metrics.set_wireguard(wireguard->healthy(), wireguard->peer_count(),
                               reconciler->last().pending_removals);
       });
-  if (!started) return refuse(ExitCode::unavailable, "cannot serve HTTP: " + started.error());
+  if (!started) {
+    // The reason ends with the system's text; a port below 1024 is the usual one.
+    const bool denied = started.error().ends_with(std::generic_category().message(EACCES));
+    return refuse(denied ? ExitCode::no_permission : ExitCode::unavailable,
+                  "cannot serve HTTP: " + started.error());
+  }
   http = std::move(*started);
   return {};
 }
@@ -240,15 +249,19 @@ void Gateway::Impl::shut_down(std::chrono::milliseconds grace) {
   if (control) control->shut_down();
   if (server) server->shut_down(grace);
   if (http) http->shut_down();
-  if (registrar) {
-    const auto end = std::chrono::steady_clock::now() + last_registrations;
-    while (registrar->in_flight() > 0 && std::chrono::steady_clock::now() < end) {
-      std::this_thread::sleep_for(std::chrono::milliseconds(5));
-    }
-  }
+  wait_for_registrations(last_registrations);
   if (reconciler) reconciler->shut_down();
+  // Answers what still waits for WireGuard with a failure; that is undone in the storage.
   if (wireguard) wireguard->shut_down();
+  wait_for_registrations(last_compensations);
   if (storage) storage->shut_down();
+}
+
+void Gateway::Impl::wait_for_registrations(std::chrono::milliseconds limit) const {
+  const auto end = std::chrono::steady_clock::now() + limit;
+  while (registrar && registrar->in_flight() > 0 && std::chrono::steady_clock::now() < end) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  }
 }
 
 std::expected<void, Refusal> check_settings(const Settings& settings) {

@@ -255,6 +255,7 @@ TEST_F(AsNobody, APortIsTheSystems) {
     GTEST_SKIP() << "on this system every user may take every port";
   }
   EXPECT_THAT(refusal_of(77, options({"--control-port=1"})), HasSubstr("Permission denied"));
+  EXPECT_THAT(refusal_of(77, options({"--http-port=1"})), HasSubstr("Permission denied"));
 }
 
 TEST_F(Refused, AnAddressIsNotOfThisMachine) {
