@@ -89,7 +89,7 @@ Status set_ticket_type(Settings& settings, const Values& values) {
         "'{}' is none of V1MixnetEntry, V1MixnetExit, V1WireguardEntry, V1WireguardExit",
         printable(values.back(), 40)));
   }
-  settings.ticket_type = *type;
+  settings.ticket_type = type;
   return {};
 }
 
