@@ -25,8 +25,8 @@ ProbeError interrupted(Stage stage) {
 }  // namespace
 
 LpRegistrationClient::LpRegistrationClient(const crypto::X25519Public& gateway_key,
-                                           ClientOptions options)
-    : gateway_key_(gateway_key), options_(std::move(options)) {
+                                           const ClientOptions& options)
+    : gateway_key_(gateway_key), options_(options) {
   if (options_.clock == nullptr) options_.clock = &system_clock;
 }
 

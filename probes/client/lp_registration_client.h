@@ -47,7 +47,7 @@ struct StepTimes {
 class LpRegistrationClient {
  public:
   explicit LpRegistrationClient(const crypto::X25519Public& gateway_key,
-                                ClientOptions options = {});
+                                const ClientOptions& options = {});
 
   /// Stage connect: tcp_refused, tcp_timeout, tcp_unreachable, tcp_failed, source_address_unusable,
   /// out_of_descriptors, interrupted.

@@ -40,10 +40,10 @@ struct Deadlines {
 };
 
 Outcome<messages::RegistrationResponse> register_at(const ScriptedGateway& gateway,
-                                                    ClientOptions options = {},
+                                                    const ClientOptions& options = {},
                                                     Deadlines deadlines = {},
                                                     messages::Mode mode = messages::Dvpn{}) {
-  LpRegistrationClient client(gateway.lp_key(), std::move(options));
+  LpRegistrationClient client(gateway.lp_key(), options);
   const auto endpoint = Endpoint::from_literal("127.0.0.1", gateway.port());
   if (auto step = client.connect(*endpoint, in(30s)); !step) return std::unexpected(step.error());
   if (auto step = client.perform_handshake(in(deadlines.handshake)); !step) {
