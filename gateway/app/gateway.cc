@@ -122,7 +122,7 @@ Started Gateway::Impl::read_keys() {
 
 Started Gateway::Impl::start_parts(const Overrides& overrides) {
   clock = overrides.make_clock ? overrides.make_clock() : std::make_unique<SystemWallClock>();
-  auto opened = open_storage(settings);
+  auto opened = open_storage(settings, overrides.commit_each_registration);
   if (!opened) return std::unexpected(opened.error());
   storage = std::move(*opened);
 

@@ -20,6 +20,8 @@ struct Overrides {
   std::function<std::unique_ptr<wireguard::Backend>(const Settings&)> make_backend;
   std::function<std::unique_ptr<ecash::Verifier>(const Settings&)> make_verifier;
   std::function<std::unique_ptr<WallClock>()> make_clock;
+  /// One transaction for each registration: what the benchmark compares with.
+  bool commit_each_registration = false;
 };
 
 /// Whether the settings can start a gateway, as far as that can be told without starting it: that

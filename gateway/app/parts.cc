@@ -53,11 +53,14 @@ std::expected<std::unique_ptr<ecash::Verifier>, Refusal> make_verifier(const Set
   return ecash::make_mock_verifier();
 }
 
-std::expected<std::unique_ptr<storage::Storage>, Refusal> open_storage(const Settings& settings) {
+std::expected<std::unique_ptr<storage::Storage>, Refusal> open_storage(
+    const Settings& settings, bool commit_each_registration) {
   const auto path = database_file(settings);
   if (auto checked = check_database_file(path); !checked) return std::unexpected(checked.error());
-  auto opened = storage::open_sqlite(
-      {.path = path, .ipv4_pool = settings.ipv4_pool, .ipv6_pool = settings.ipv6_pool});
+  auto opened = storage::open_sqlite({.path = path,
+                                      .ipv4_pool = settings.ipv4_pool,
+                                      .ipv6_pool = settings.ipv6_pool,
+                                      .commit_each = commit_each_registration});
   if (opened) return std::move(*opened);
   return std::unexpected(Refusal{exit_code(opened.error().kind), opened.error().detail});
 }

@@ -20,6 +20,6 @@ namespace lp::gateway::app {
 [[nodiscard]] std::expected<std::unique_ptr<ecash::Verifier>, Refusal> make_verifier(
     const Settings& settings);
 [[nodiscard]] std::expected<std::unique_ptr<storage::Storage>, Refusal> open_storage(
-    const Settings& settings);
+    const Settings& settings, bool commit_each_registration = false);
 
 }  // namespace lp::gateway::app
