@@ -187,7 +187,6 @@ TEST_F(HttpTest, EachWayToFailHasItsCode) {
                    "Content-Length: 0\r\n\r\n"}}),
             "http_invalid");
   const std::string data = current_data(id_);
-  const std::string other_data = current_data(id_ + " ");
   EXPECT_EQ(code({{"/api/v1/host-information", ScriptedHttp::ok(wrap(data, sign(key_, "x")))}}),
             "host_information_signature");
   std::uint16_t gone = 0;
