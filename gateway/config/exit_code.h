@@ -1,24 +1,4 @@
-// Exit codes of lp-gateway: those of sysexits(3) that it uses (lp-gateway(8), "EXIT STATUS").
+// The gateway's exit codes are those of all programs.
 #pragma once
 
-#include <string>
-
-namespace lp::gateway {
-
-enum class ExitCode : int {
-  ok = 0,
-  usage = 64,          ///< an unknown command or flag, a flag without its value
-  unavailable = 69,    ///< port in use, database corrupt or busy, no gateway to ask
-  internal = 70,       ///< a defect of this program or of the system
-  cannot_create = 73,  ///< a file or directory cannot be made, or is there already
-  no_permission = 77,  ///< a file or port is not allowed to this user
-  configuration = 78,  ///< settings or key files that do not do
-};
-
-/// Why a command or the start was refused: one sentence, without full stop.
-struct Refusal {
-  ExitCode code = ExitCode::internal;
-  std::string sentence;
-};
-
-}  // namespace lp::gateway
+#include "lib/base/exit_code.h"

@@ -3,9 +3,6 @@
 #include <fmt/core.h>
 
 #include <array>
-#include <cstddef>
-#include <tuple>
-#include <utility>
 
 namespace lp::gateway::storage {
 namespace {
@@ -101,57 +98,15 @@ CREATE TRIGGER wireguard_peers_deleted AFTER DELETE ON wireguard_peers BEGIN
 END;
 )sql"};
 
-StorageStatus migrate_in_transaction(Connection& connection) {
-  // Again, under the write lock: another process may have migrated since.
-  if (auto known = check_schema_version(connection); !known) return known;
-  const auto version = connection.query_integer("PRAGMA user_version");
-  if (!version) return std::unexpected(version.error());
-  for (auto i = static_cast<std::size_t>(*version); i < migrations.size(); ++i) {
-    if (auto done = connection.execute(migrations[i]); !done) return done;
-  }
-  const auto pragmas = fmt::format("PRAGMA application_id = {}; PRAGMA user_version = {}",
-                                   application_id, newest_schema_version());
-  return connection.execute(pragmas.c_str());
-}
-
 }  // namespace
 
+const sqlite::Schema& schema() noexcept {
+  static constexpr sqlite::Schema instance{application_id, "lp-gateway", migrations};
+  return instance;
+}
+
 std::int64_t newest_schema_version() noexcept {
-  return static_cast<std::int64_t>(migrations.size());
-}
-
-StorageStatus check_schema_version(Connection& connection) {
-  const auto tables = connection.query_integer("SELECT count(*) FROM sqlite_schema");
-  if (!tables) return std::unexpected(tables.error());
-  if (*tables == 0) return {};
-  const auto owner = connection.query_integer("PRAGMA application_id");
-  if (!owner) return std::unexpected(owner.error());
-  const auto version = connection.query_integer("PRAGMA user_version");
-  if (!version) return std::unexpected(version.error());
-  if (*owner != application_id || *version < 1) {
-    return storage_fail(StorageError::Kind::unavailable,
-                        "is the database of another program, not of lp-gateway");
-  }
-  if (*version > newest_schema_version()) {
-    return storage_fail(
-        StorageError::Kind::newer_schema,
-        fmt::format(
-            "has schema version {}, this lp-gateway knows versions up to {}; it was written "
-            "by a newer one",
-            *version, newest_schema_version()));
-  }
-  return {};
-}
-
-StorageStatus migrate(Connection& connection) {
-  const auto version = connection.query_integer("PRAGMA user_version");
-  if (!version) return std::unexpected(version.error());
-  if (*version == newest_schema_version()) return {};
-  if (auto begun = connection.execute("BEGIN IMMEDIATE"); !begun) return begun;
-  auto done = migrate_in_transaction(connection);
-  if (done) done = connection.execute("COMMIT");
-  if (!done && connection.in_transaction()) std::ignore = connection.execute("ROLLBACK");
-  return done;
+  return schema().newest_version();
 }
 
 StorageStatus rewrite_schema_version(Connection& connection) {

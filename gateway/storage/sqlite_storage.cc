@@ -7,9 +7,9 @@
 #include <utility>
 
 #include "gateway/storage/address_pool.h"
-#include "gateway/storage/database_file.h"
 #include "gateway/storage/ledger.h"
 #include "gateway/storage/reader.h"
+#include "gateway/storage/schema.h"
 #include "gateway/storage/writer.h"
 
 namespace lp::gateway::storage {
@@ -107,11 +107,11 @@ class SqliteStorage final : public Storage {
 
 StorageResult<std::unique_ptr<Storage>> open_parts(const std::filesystem::path& path,
                                                    AddressPool pool, bool commit_each) {
-  auto connection = open_database(path);
+  auto connection = sqlite::open_database(path, schema());
   if (!connection) return std::unexpected(std::move(connection.error()));
   auto ledger = Ledger::open(std::move(*connection), std::move(pool));
   if (!ledger) return std::unexpected(std::move(ledger.error()));
-  auto reader = open_reader(path);
+  auto reader = sqlite::open_reader(path);
   if (!reader) return std::unexpected(std::move(reader.error()));
   auto statements = Statements::prepare(*reader);
   if (!statements) return std::unexpected(std::move(statements.error()));

@@ -21,25 +21,14 @@
 #include "lib/base/clock.h"
 #include "lib/crypto/keys.h"
 #include "lib/messages/registration.h"
+#include "lib/sqlite/error.h"
 
 namespace lp::gateway::storage {
 
 using ClientRowId = std::int64_t;
 
-/// Why a call failed. `detail` is for the log, never for the client.
-struct StorageError {
-  enum class Kind : std::uint8_t {
-    unavailable,    ///< cannot be opened, read or written (I/O error, read-only, permissions)
-    corrupt,        ///< damaged, or no database at all
-    busy,           ///< too much waits, or another process held the lock for longer than 5 s
-    full,           ///< no space is left on the device
-    newer_schema,   ///< written by a newer version of the program
-    invalid,        ///< this call alone cannot be carried out: a value out of range, a bad pool
-    shutting_down,  ///< called after shut_down
-  };
-  Kind kind = Kind::unavailable;
-  std::string detail{};
-};
+/// Why a call failed. The kinds are those of any database.
+using StorageError = sqlite::Error;
 template <typename T>
 using StorageResult = std::expected<T, StorageError>;
 template <typename T>

@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <string>
 
-namespace lp::gateway::log {
+namespace lp::log {
 namespace {
 
 using testing::HasSubstr;
@@ -64,4 +64,4 @@ TEST_F(Log, HasALevelThatNobodyCanName) {
 }
 
 }  // namespace
-}  // namespace lp::gateway::log
+}  // namespace lp::log

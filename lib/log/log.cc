@@ -1,4 +1,4 @@
-#include "gateway/config/log.h"
+#include "lib/log/log.h"
 
 #include <fmt/format.h>
 #include <spdlog/sinks/stdout_sinks.h>
@@ -11,7 +11,7 @@
 #include <mutex>
 #include <string>
 
-namespace lp::gateway::log {
+namespace lp::log {
 namespace {
 
 constexpr std::array<std::string_view, 6> level_names{"trace",   "debug", "info",
@@ -40,8 +40,7 @@ spdlog::level::level_enum spdlog_level(Level level) {
 // Never destroyed: threads may log until the process ends.
 spdlog::logger& logger() {
   static spdlog::logger* const instance = [] {
-    auto* made =
-        new spdlog::logger("lp-gateway", std::make_shared<spdlog::sinks::stderr_sink_mt>());
+    auto* made = new spdlog::logger("lp", std::make_shared<spdlog::sinks::stderr_sink_mt>());
     made->set_pattern("%Y-%m-%dT%H:%M:%S.%eZ %l: %v", spdlog::pattern_time_type::utc);
     made->set_level(spdlog::level::warn);
     made->set_error_handler(
@@ -132,4 +131,4 @@ void flush() {
   logger().flush();
 }
 
-}  // namespace lp::gateway::log
+}  // namespace lp::log

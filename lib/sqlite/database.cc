@@ -1,4 +1,4 @@
-#include "gateway/storage/database_file.h"
+#include "lib/sqlite/database.h"
 
 #include <fcntl.h>
 #include <fmt/core.h>
@@ -12,17 +12,15 @@
 #include <system_error>
 #include <utility>
 
-#include "gateway/storage/schema.h"
-
-namespace lp::gateway::storage {
+namespace lp::sqlite {
 namespace {
 
 /// A quick_check reads the whole file: affordable at start up to here. lp-db-maint checks any size.
 constexpr std::uintmax_t quick_check_limit = 64U << 20U;
 
-std::unexpected<StorageError> unavailable(std::string_view what, int error) {
-  return storage_fail(StorageError::Kind::unavailable,
-                      fmt::format("{}: {}", what, std::generic_category().message(error)));
+std::unexpected<Error> unavailable(std::string_view what, int error) {
+  return fail(Error::Kind::unavailable,
+              fmt::format("{}: {}", what, std::generic_category().message(error)));
 }
 
 /// Makes the file's directory entry durable: a registration must not be lost with its database.
@@ -34,9 +32,10 @@ void sync_directory_of(const std::filesystem::path& path) {
   ::close(directory);
 }
 
-StorageStatus create_file(const std::filesystem::path& path) {
+Status create_file(const std::filesystem::path& path) {
   const int file = ::open(path.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-  if (file < 0) return unavailable("cannot be created", errno);
+  // Made in the meantime by another process that opens the same database: that does as well.
+  if (file < 0) return errno == EEXIST ? Status() : unavailable("cannot be created", errno);
   ::close(file);
   sync_directory_of(path);
   return {};
@@ -44,17 +43,17 @@ StorageStatus create_file(const std::filesystem::path& path) {
 
 /// Looks at the file without opening it: closing it again would drop the locks that another
 /// connection of this process may hold on it.
-StorageStatus prepare_file(const std::filesystem::path& path) {
+Status prepare_file(const std::filesystem::path& path) {
   struct stat status{};
   if (::stat(path.c_str(), &status) != 0) {
     if (errno == ENOENT) return create_file(path);
     return unavailable("cannot be reached", errno);
   }
   if (S_ISDIR(status.st_mode)) {
-    return storage_fail(StorageError::Kind::unavailable, "is a directory, not a database file");
+    return fail(Error::Kind::unavailable, "is a directory, not a database file");
   }
   if (!S_ISREG(status.st_mode)) {
-    return storage_fail(StorageError::Kind::unavailable, "is no regular file");
+    return fail(Error::Kind::unavailable, "is no regular file");
   }
   if (::access(path.c_str(), R_OK) != 0) return unavailable("cannot be read", errno);
   if (::access(path.c_str(), W_OK) != 0) return unavailable("cannot be written", errno);
@@ -74,21 +73,20 @@ StorageStatus prepare_file(const std::filesystem::path& path) {
 }
 
 /// Nothing of this can come from the file: a hostile one must not run code of its choice.
-StorageStatus harden(Connection& connection) {
+Status harden(Connection& connection) {
   sqlite3_db_config(connection.handle(), SQLITE_DBCONFIG_DEFENSIVE, 1, nullptr);
   sqlite3_db_config(connection.handle(), SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, nullptr);
   return connection.execute("PRAGMA foreign_keys = ON; PRAGMA cell_size_check = ON");
 }
 
-StorageStatus make_durable(Connection& connection) {
+Status make_durable(Connection& connection) {
   auto mode = connection.query_text("PRAGMA journal_mode = WAL");
   if (!mode) return std::unexpected(std::move(mode.error()));
   if (*mode != "wal") {
-    return storage_fail(
-        StorageError::Kind::unavailable,
-        fmt::format("does not take the journal mode WAL but stays in '{}'; is it on "
-                    "a network file system?",
-                    *mode));
+    return fail(Error::Kind::unavailable,
+                fmt::format("does not take the journal mode WAL but stays in '{}'; is it on "
+                            "a network file system?",
+                            *mode));
   }
   // A checkpoint every 16 MiB of log: rarer ones save fsyncs, and longer ones would be felt.
   return connection.execute(
@@ -96,37 +94,37 @@ StorageStatus make_durable(Connection& connection) {
       "PRAGMA journal_size_limit = 67108864; PRAGMA cache_size = -16384");
 }
 
-StorageStatus quick_check(Connection& connection, const std::filesystem::path& path) {
+Status quick_check(Connection& connection, const std::filesystem::path& path) {
   std::error_code error;
   const auto size = std::filesystem::file_size(path, error);
   if (error || size > quick_check_limit) return {};
   auto verdict = connection.query_text("PRAGMA quick_check(1)");
   if (!verdict) return std::unexpected(std::move(verdict.error()));
   if (*verdict == "ok") return {};
-  return storage_fail(StorageError::Kind::corrupt, fmt::format("is damaged: {}", *verdict));
+  return fail(Error::Kind::corrupt, fmt::format("is damaged: {}", *verdict));
 }
 
 }  // namespace
 
-StorageResult<Connection> open_database(const std::filesystem::path& path) {
+Result<Connection> open_database(const std::filesystem::path& path, const Schema& schema) {
   if (auto prepared = prepare_file(path); !prepared) {
     return std::unexpected(std::move(prepared.error()));
   }
   auto connection = Connection::open(path);
   if (!connection) return connection;
   auto status = harden(*connection);
-  if (status) status = check_schema_version(*connection);
+  if (status) status = check_schema_version(*connection, schema);
   if (status && connection->is_read_only()) {
-    status = storage_fail(StorageError::Kind::unavailable, "cannot be written");
+    status = fail(Error::Kind::unavailable, "cannot be written");
   }
   if (status) status = make_durable(*connection);
   if (status) status = quick_check(*connection, path);
-  if (status) status = migrate(*connection);
+  if (status) status = migrate(*connection, schema);
   if (!status) return std::unexpected(std::move(status.error()));
   return connection;
 }
 
-StorageResult<Connection> open_reader(const std::filesystem::path& path) {
+Result<Connection> open_reader(const std::filesystem::path& path) {
   auto connection = Connection::open(path);
   if (!connection) return connection;
   auto status = harden(*connection);
@@ -135,4 +133,4 @@ StorageResult<Connection> open_reader(const std::filesystem::path& path) {
   return connection;
 }
 
-}  // namespace lp::gateway::storage
+}  // namespace lp::sqlite

@@ -1,4 +1,4 @@
-#include "gateway/storage/sqlite.h"
+#include "lib/sqlite/sqlite.h"
 
 #include <fmt/core.h>
 #include <sqlite3.h>
@@ -7,7 +7,7 @@
 #include <thread>
 #include <utility>
 
-namespace lp::gateway::storage {
+namespace lp::sqlite {
 namespace {
 
 int on_busy(void* patience, int attempt) {
@@ -16,28 +16,28 @@ int on_busy(void* patience, int attempt) {
 
 }  // namespace
 
-StorageError::Kind error_kind(int code) noexcept {
+Error::Kind error_kind(int code) noexcept {
   switch (code & 0xff) {
     case SQLITE_CORRUPT:
     case SQLITE_NOTADB:
-      return StorageError::Kind::corrupt;
+      return Error::Kind::corrupt;
     case SQLITE_BUSY:
     case SQLITE_LOCKED:
-      return StorageError::Kind::busy;
+      return Error::Kind::busy;
     case SQLITE_FULL:
-      return StorageError::Kind::full;
+      return Error::Kind::full;
     case SQLITE_CONSTRAINT:
     case SQLITE_MISMATCH:
     case SQLITE_TOOBIG:
     case SQLITE_RANGE:
     case SQLITE_ERROR:
-      return StorageError::Kind::invalid;
+      return Error::Kind::invalid;
     default:
-      return StorageError::Kind::unavailable;
+      return Error::Kind::unavailable;
   }
 }
 
-StorageError last_error(sqlite3* database, std::string_view doing) {
+Error last_error(sqlite3* database, std::string_view doing) {
   const int code = sqlite3_extended_errcode(database);
   return {error_kind(code),
           fmt::format("{}: {} (SQLite {})", doing, sqlite3_errmsg(database), code)};
@@ -58,12 +58,12 @@ void Connection::Close::operator()(sqlite3* database) const noexcept {
 Connection::Connection(sqlite3* database)
     : patience_(std::make_unique<LockPatience>()), database_(database) {}
 
-StorageResult<Connection> Connection::open(const std::filesystem::path& path) {
+Result<Connection> Connection::open(const std::filesystem::path& path) {
   sqlite3* database = nullptr;
   // No mutex: a connection belongs to one thread at a time.
   const int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE;
   const int code = sqlite3_open_v2(path.c_str(), &database, flags, nullptr);
-  if (database == nullptr) return storage_fail(StorageError::Kind::unavailable, "out of memory");
+  if (database == nullptr) return fail(Error::Kind::unavailable, "out of memory");
   Connection connection(database);
   if (code != SQLITE_OK) return std::unexpected(last_error(database, "cannot be opened"));
   sqlite3_busy_handler(database, on_busy, connection.patience_.get());
@@ -84,14 +84,14 @@ bool Connection::file_has_moved() const noexcept {
   return code == SQLITE_OK && moved != 0;
 }
 
-StorageStatus Connection::execute(const char* sql) {
+Status Connection::execute(const char* sql) {
   if (sqlite3_exec(database_.get(), sql, nullptr, nullptr, nullptr) != SQLITE_OK) {
     return std::unexpected(last_error(database_.get(), sql));
   }
   return {};
 }
 
-StorageResult<std::int64_t> Connection::query_integer(const char* sql) {
+Result<std::int64_t> Connection::query_integer(const char* sql) {
   auto statement = Statement::prepare(*this, sql);
   if (!statement) return std::unexpected(std::move(statement.error()));
   Query query(*statement);
@@ -100,7 +100,7 @@ StorageResult<std::int64_t> Connection::query_integer(const char* sql) {
   return *row ? query.integer(0) : 0;
 }
 
-StorageResult<std::string> Connection::query_text(const char* sql) {
+Result<std::string> Connection::query_text(const char* sql) {
   auto statement = Statement::prepare(*this, sql);
   if (!statement) return std::unexpected(std::move(statement.error()));
   Query query(*statement);
@@ -113,7 +113,7 @@ void Statement::Finalize::operator()(sqlite3_stmt* statement) const noexcept {
   sqlite3_finalize(statement);
 }
 
-StorageResult<Statement> Statement::prepare(Connection& connection, std::string_view sql) {
+Result<Statement> Statement::prepare(Connection& connection, std::string_view sql) {
   sqlite3_stmt* prepared = nullptr;
   const int code = sqlite3_prepare_v3(connection.handle(), sql.data(), static_cast<int>(sql.size()),
                                       SQLITE_PREPARE_PERSISTENT, &prepared, nullptr);
@@ -157,8 +157,8 @@ Query& Query::bind_null() noexcept {
   return *this;
 }
 
-StorageResult<bool> Query::next() {
-  if (error_ != SQLITE_OK) return storage_fail(error_kind(error_), sqlite3_errstr(error_));
+Result<bool> Query::next() {
+  if (error_ != SQLITE_OK) return fail(error_kind(error_), sqlite3_errstr(error_));
   switch (sqlite3_step(statement_)) {
     case SQLITE_ROW:
       return true;
@@ -169,7 +169,7 @@ StorageResult<bool> Query::next() {
   }
 }
 
-StorageStatus Query::run() {
+Status Query::run() {
   while (true) {
     auto row = next();
     if (!row) return std::unexpected(std::move(row.error()));
@@ -201,4 +201,4 @@ std::int64_t Query::changed() const noexcept {
   return sqlite3_changes64(sqlite3_db_handle(statement_));
 }
 
-}  // namespace lp::gateway::storage
+}  // namespace lp::sqlite
