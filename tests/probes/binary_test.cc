@@ -61,8 +61,8 @@ struct FaultCase {
   std::string code;
   std::vector<std::string> args = {};
 };
-void PrintTo(const FaultCase& value, std::ostream* out) {
-  *out << value.code;
+std::ostream& operator<<(std::ostream& out, const FaultCase& value) {
+  return out << value.code;
 }
 
 class BinaryFaultTest : public testing::TestWithParam<FaultCase> {};
