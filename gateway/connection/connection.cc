@@ -4,10 +4,8 @@
 
 #include <algorithm>
 #include <boost/asio/co_spawn.hpp>
-#include <boost/asio/post.hpp>
 #include <cerrno>
 #include <exception>
-#include <mutex>
 #include <utility>
 
 #include "gateway/connection/address.h"
@@ -64,49 +62,6 @@ std::string_view status_of(const registration::Answer& answer) {
 }
 
 }  // namespace
-
-/// Where a registrar's answer meets the connection that waits for it, if one still does.
-struct Connection::PendingAnswer {
-  std::mutex mutex;
-  Connection* waiting = nullptr;  // written by the connection's thread alone, under the mutex
-  std::optional<registration::Answer> answer;
-
-  /// On any thread. While `waiting` is set its context exists: it is taken away under the mutex.
-  static void deliver(const std::shared_ptr<PendingAnswer>& pending, registration::Answer answer) {
-    const std::lock_guard lock(pending->mutex);
-    if (pending->waiting == nullptr) {
-      // The attempt's outcome was counted when the waiting ended.
-      spdlog::debug("an answer came too late for its client");
-      return;
-    }
-    pending->answer = std::move(answer);
-    asio::post(pending->waiting->worker_.context, [pending] {
-      if (pending->waiting != nullptr && pending->waiting->resume_) {
-        std::exchange(pending->waiting->resume_, nullptr)();
-      }
-    });
-  }
-
-  /// While it lives, a connection waits.
-  class Waiting {
-   public:
-    Waiting(PendingAnswer& pending, Connection& connection) : pending_(pending) {
-      pending_.waiting = &connection;
-    }
-    Waiting(const Waiting&) = delete;
-    Waiting& operator=(const Waiting&) = delete;
-    ~Waiting() { (void)stop(); }
-    /// The answer, if it has come.
-    std::optional<registration::Answer> stop() const {
-      const std::lock_guard lock(pending_.mutex);
-      pending_.waiting = nullptr;
-      return std::exchange(pending_.answer, std::nullopt);
-    }
-
-   private:
-    PendingAnswer& pending_;
-  };
-};
 
 void Connection::start(Worker& worker, const Services& services, Accepted accepted) {
   const MonotonicTime at = accepted.at;
@@ -304,18 +259,17 @@ Task<registration::Answer> Connection::register_client() {
   reader_ = {};
   services_.metrics.registration_attempted();
 
-  const auto pending = std::make_shared<PendingAnswer>();
-  const PendingAnswer::Waiting waiting(*pending, *this);
+  AwaitedAnswer awaited(worker_.context);
   services_.registrar.submit({.plaintext = request_,
                               .local_address = local_address(),
-                              .timestamp_tolerance_secs = settings_->timestamp_tolerance_secs},
-                             [pending](registration::Answer answer) {
-                               PendingAnswer::deliver(pending, std::move(answer));
-                             });
+                              .peer = peer_,
+                              .timestamp_tolerance_secs = settings_->timestamp_tolerance_secs,
+                              .deadline = stage_ends_},
+                             awaited.receiver());
   request_ = {};
-  co_await wait_for_answer();
-
-  std::optional<registration::Answer> answer = waiting.stop();
+  awaited_ = &awaited;
+  std::optional<registration::Answer> answer = co_await awaited.wait();
+  awaited_ = nullptr;
   if (!answer) {
     answer = refusal(stopping() ? RegistrationFailure::shutting_down
                                 : RegistrationFailure::processing_timeout);
@@ -329,12 +283,6 @@ Task<registration::Answer> Connection::register_client() {
   client_id_ = answer->client_id;
   session_id_ = answer->response.session_id;
   co_return std::move(*answer);
-}
-
-Task<void> Connection::wait_for_answer() {
-  if (stage_over_) co_return;
-  co_await asio::async_initiate<const asio::use_awaitable_t<Executor>&, void()>(
-      [this](auto handler) { resume_ = std::move(handler); }, use_task);
 }
 
 Task<bool> Connection::send_answer(const registration::Answer& answer) {
@@ -375,14 +323,14 @@ void Connection::enter(Stage stage) {
 }
 
 void Connection::set_deadline() {
-  MonotonicTime end = stage_began_ + limit_of(settings_->deadlines, static_cast<int>(stage_));
+  stage_ends_ = stage_began_ + limit_of(settings_->deadlines, static_cast<int>(stage_));
   if (const auto& closing = worker_.closing) {
     const MonotonicTime cut = !any_received_           ? closing->began
                               : stage_ == Stage::write ? closing->end_by
                                                        : closing->answer_by;
-    end = std::min(end, cut);
+    stage_ends_ = std::min(stage_ends_, cut);
   }
-  worker_.deadlines.set(*this, end);
+  worker_.deadlines.set(*this, stage_ends_);
 }
 
 void Connection::cut_short(Deadline& deadline) {
@@ -392,8 +340,8 @@ void Connection::cut_short(Deadline& deadline) {
 /// Wakes whatever the coroutine waits for. It is suspended, for otherwise it would run.
 void Connection::expire() {
   stage_over_ = true;
-  if (resume_) {
-    std::exchange(resume_, nullptr)();
+  if (awaited_ != nullptr) {
+    awaited_->give_up();
   } else {
     boost::system::error_code ignored;
     socket_.cancel(ignored);
@@ -426,10 +374,7 @@ Task<std::expected<ByteView, Connection::NoPacket>> Connection::next_packet(std:
       const auto size = static_cast<std::size_t>(count);
       services_.metrics.bytes_received(size);
       reader_.append(ByteView(worker_.scratch).first(size));
-    } else if (count == 0) {
-      peer_closed_ = true;
-      co_return std::unexpected(NoPacket{Cause::closed});
-    } else if (errno == ECONNRESET) {
+    } else if (count == 0 || errno == ECONNRESET) {
       peer_closed_ = true;
       co_return std::unexpected(NoPacket{Cause::closed});
     } else if (errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR) {

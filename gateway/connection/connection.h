@@ -12,6 +12,7 @@
 #include "gateway/config/settings.h"
 #include "gateway/connection/admission.h"
 #include "gateway/connection/asio.h"
+#include "gateway/connection/awaited_answer.h"
 #include "gateway/connection/deadlines.h"
 #include "gateway/connection/hello_cache.h"
 #include "gateway/connection/unique_fd.h"
@@ -69,7 +70,6 @@ class Connection final : private Deadline {
     Cause cause;
     Error error{};  ///< where the packet was refused
   };
-  struct PendingAnswer;
 
   Connection(Worker& worker, const Services& services, Accepted accepted);
 
@@ -92,7 +92,6 @@ class Connection final : private Deadline {
   Task<std::expected<ByteView, NoPacket>> next_packet(std::size_t max_size);
   /// Waits until the socket is ready or the stage is over.
   Task<void> wait(asio::socket_base::wait_type what);
-  Task<void> wait_for_answer();
   Task<bool> write(ByteView frame);
   [[nodiscard]] std::size_t discard_input() noexcept;
   [[nodiscard]] messages::IpAddress local_address() const noexcept;
@@ -110,6 +109,7 @@ class Connection final : private Deadline {
   messages::IpAddress peer_;
   MonotonicTime accepted_at_;
   MonotonicTime stage_began_;
+  MonotonicTime stage_ends_;
   Stage stage_ = Stage::hello;
   bool stage_over_ = false;     // its deadline has passed
   bool any_received_ = false;   // a byte of anything
@@ -120,7 +120,7 @@ class Connection final : private Deadline {
   wire::FrameReader reader_;
   std::unique_ptr<session::StateMachine> machine_;  // once ClientHello is taken
   ByteView request_;                                // the machine's, until its next input
-  std::move_only_function<void()> resume_;          // while waiting for an answer
+  AwaitedAnswer* awaited_ = nullptr;                // while waiting for it
 
   std::uint32_t session_id_ =
       0;  // of the session's record: the answer's, random until there is one

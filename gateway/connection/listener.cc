@@ -103,8 +103,8 @@ Task<void> Listener::accept_on(Entry& entry) {
   }
 }
 
-/// "Accepting pauses until one is free: new clients wait in the kernel's queue, and the gateway does
-/// not spin" (docs/gateway.md, "One connection").
+/// "Accepting pauses until one is free: new clients wait in the kernel's queue, and the gateway
+/// does not spin" (docs/gateway.md, "One connection").
 Task<void> Listener::pause(Entry& entry) {
   if (!paused_.exchange(true)) {
     reserve_.release();  // first: what is called here may need a descriptor

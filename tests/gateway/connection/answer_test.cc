@@ -45,7 +45,11 @@ class AnswerTest : public ServerTest {
 };
 
 TEST_F(AnswerTest, AClientThatDoesEverythingRightIsAnswered) {
-  shake();
+  const MonotonicTime before = std::chrono::steady_clock::now();
+  start();
+  client_.emplace(client());
+  connection_.emplace(connect("127.0.0.3"));
+  ASSERT_TRUE(test::shake_hands(*connection_, *client_));
   const auto request = test::dvpn_request(clock.now());
   ASSERT_TRUE(connection_->send(client_->request(request)));
   expect_answered_successfully();
@@ -53,7 +57,10 @@ TEST_F(AnswerTest, AClientThatDoesEverythingRightIsAnswered) {
   ASSERT_EQ(registrar.seen().size(), 1);
   EXPECT_EQ(registrar.seen()[0].plaintext, messages::encode(request));
   EXPECT_EQ(registrar.seen()[0].local_address, messages::IpAddress(messages::IpV4{{127, 0, 0, 1}}));
+  EXPECT_EQ(registrar.seen()[0].peer, messages::IpAddress(messages::IpV4{{127, 0, 0, 3}}));
   EXPECT_EQ(registrar.seen()[0].timestamp_tolerance_secs, 30);
+  EXPECT_GT(registrar.seen()[0].deadline, before + settings.deadlines.processing);
+  EXPECT_LT(registrar.seen()[0].deadline, MonotonicTime::max());
   EXPECT_EQ(metric("lp_handshakes_success"), 1);
   EXPECT_EQ(metric("lp_registration_dvpn_success"), 1);
   EXPECT_EQ(metric("lp_registration_step_duration_seconds_count{step=\"response\"}"), 1);

@@ -16,8 +16,11 @@ FakeRegistrar::~FakeRegistrar() {
 
 void FakeRegistrar::submit(const registration::Attempt& attempt, registration::AnswerDone done) {
   std::unique_lock lock(mutex_);
-  seen_.push_back({Bytes(attempt.plaintext.begin(), attempt.plaintext.end()), attempt.local_address,
-                   attempt.timestamp_tolerance_secs});
+  seen_.push_back({.plaintext = Bytes(attempt.plaintext.begin(), attempt.plaintext.end()),
+                   .local_address = attempt.local_address,
+                   .peer = attempt.peer,
+                   .timestamp_tolerance_secs = attempt.timestamp_tolerance_secs,
+                   .deadline = attempt.deadline});
   submitted_.notify_all();
   switch (mode_) {
     case Mode::at_once: {

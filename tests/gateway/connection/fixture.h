@@ -40,7 +40,9 @@ class FakeRegistrar final : public registration::Registrar {
   struct Seen {
     Bytes plaintext;
     messages::IpAddress local_address;
+    messages::IpAddress peer;
     std::uint32_t timestamp_tolerance_secs = 0;
+    MonotonicTime deadline;
   };
 
   ~FakeRegistrar() override;
