@@ -10,7 +10,8 @@ using Clock = std::chrono::steady_clock;
 /// Carries an attempt through its stages and keeps the time of each.
 class Run {
  public:
-  Run(const Plan& plan, const Registrant& registrant) : plan_(plan), registrant_(registrant) {}
+  Run(const Plan& plan, const Registrant& registrant, wallet::SpendableTicket& ticket)
+      : plan_(plan), registrant_(registrant), ticket_(ticket) {}
 
   Attempt go() {
     attempt_.started = SystemWallClock().now();
@@ -80,21 +81,37 @@ class Run {
   }
 
   Outcome<void> registration() {
+    // First on the disk, then on the wire. The disk's time is not the gateway's.
+    if (auto noted = ticket_.sending(registrant_); !noted) {
+      return at_stage(Stage::request, std::move(noted));
+    }
     const MonotonicTime deadline = in(plan_.registration_timeout);
     auto sent = timed(Stage::request, [&] {
       const UnixSeconds now = SystemWallClock().now();
       return client_->send_registration_request(
-          make_request(registrant_, make_mock_credential(registrant_.ticket_type, now),
-                       client_->local().ip(), now),
-          deadline);
+          make_request(registrant_, ticket_.credential(), client_->local().ip(), now), deadline);
     });
-    if (!sent) return sent;
-    return timed(Stage::response, [&]() -> Outcome<void> {
+    if (!sent) {
+      note(ticket_.unsent());
+      return sent;
+    }
+    auto judged = timed(Stage::response, [&]() -> Outcome<void> {
       auto response = client_->receive_registration_response(deadline);
       if (!response) return std::unexpected(std::move(response.error()));
       attempt_.response = std::move(*response);
       return client::judge(*attempt_.response, registrant_.mode);
     });
+    if (attempt_.response) note(ticket_.answered(*attempt_.response));
+    return judged;
+  }
+
+  static Outcome<void> at_stage(Stage stage, Outcome<void> outcome) {
+    if (!outcome) outcome.error().stage = stage;
+    return outcome;
+  }
+
+  void note(Outcome<void> noted) {
+    if (!noted) attempt_.wallet_error = std::move(noted.error());
   }
 
   template <typename Step>
@@ -115,14 +132,16 @@ class Run {
 
   const Plan& plan_;
   const Registrant& registrant_;
+  wallet::SpendableTicket& ticket_;
   Attempt attempt_;
   std::optional<client::LpRegistrationClient> client_;
 };
 
 }  // namespace
 
-Attempt run_attempt(const Plan& plan, const Registrant& registrant) {
-  return Run(plan, registrant).go();
+Attempt run_attempt(const Plan& plan, const Registrant& registrant,
+                    wallet::SpendableTicket& ticket) {
+  return Run(plan, registrant, ticket).go();
 }
 
 }  // namespace lp::probe

@@ -11,6 +11,7 @@
 #include "probes/errors.h"
 #include "probes/registration.h"
 #include "probes/resolve.h"
+#include "probes/wallet/bandwidth_controller.h"
 
 namespace lp::probe {
 
@@ -37,6 +38,9 @@ struct Attempt {
   StageTimes times;
   std::chrono::nanoseconds total{};  ///< sum of the stages
   std::optional<ProbeError> error;   ///< nothing: the registration succeeded
+  /// The gateway answered and the wallet could not note it: the ticket will be sent once more, with
+  /// the same key, and the gateway will give the same answer.
+  std::optional<ProbeError> wallet_error;
   std::vector<client::Endpoint> addresses;
   client::Endpoint remote;  ///< the address connected to, or last tried
   client::Endpoint local;
@@ -48,7 +52,9 @@ struct Attempt {
   }
 };
 
-/// Runs one attempt with a mock ticket. Uses a connection and a ticket of its own.
-[[nodiscard]] Attempt run_attempt(const Plan& plan, const Registrant& registrant);
+/// Runs one attempt over a connection of its own. The ticket is told what became of it, and is left
+/// alone by whatever fails before the request.
+[[nodiscard]] Attempt run_attempt(const Plan& plan, const Registrant& registrant,
+                                  wallet::SpendableTicket& ticket);
 
 }  // namespace lp::probe

@@ -44,6 +44,7 @@ inline constexpr int no_input = 66;       // EX_NOINPUT
 inline constexpr int unavailable = 69;    // EX_UNAVAILABLE
 inline constexpr int internal = 70;       // EX_SOFTWARE
 inline constexpr int cannot_create = 73;  // EX_CANTCREAT
+inline constexpr int no_permission = 77;  // EX_NOPERM
 inline constexpr int config = 78;         // EX_CONFIG
 }  // namespace exit_status
 
@@ -113,6 +114,25 @@ enum class ProbeCode : std::uint8_t {
   gateway_busy,
   processing_timeout,
   gateway_shutting_down,
+  // tickets: the wallet, the chain and the issuer
+  wallet_unusable,
+  wallet_exposed,
+  wallet_corrupt,
+  wallet_version,
+  no_ticket,
+  chain_unreachable,
+  chain_timeout,
+  chain_invalid,
+  no_verification_key,
+  issuer_token_unreadable,
+  issuer_token_exposed,
+  issuer_token_rejected,
+  issuer_allowance,
+  issuer_refused,
+  issuer_unreachable,
+  issuer_timeout,
+  issuer_invalid,
+  ticket_invalid,
   // the probe's own
   interrupted,
   out_of_descriptors,

@@ -16,6 +16,8 @@
 #include "probes/runner.h"
 #include "probes/trace.h"
 #include "probes/version.h"
+#include "probes/wallet/commands.h"
+#include "probes/wallet/make_controller.h"
 
 namespace {
 
@@ -79,7 +81,8 @@ int probe(const options::Settings& settings) {
     trace.emplace(stderr, settings.trace_secrets ? Secrets::shown : Secrets::redacted);
   }
   const auto writer = make_writer(settings);
-  Runner runner(settings, *writer, trace ? &*trace : nullptr, cancel_fd);
+  const auto tickets = wallet::make_controller(settings, cancel_fd);
+  Runner runner(settings, *tickets, *writer, trace ? &*trace : nullptr, cancel_fd);
   return final_exit_status(runner.run(), settings.fail_on);
 }
 
@@ -109,6 +112,7 @@ int run(int argc, char** argv) {
     fmt::print(stderr, "lp-probe: this machine gives no randomness or no descriptors\n");
     return exit_status::internal;
   }
+  if (settings->wallet_command) return wallet::run_command(*settings, stdout, cancel_fd);
   return probe(*settings);
 }
 

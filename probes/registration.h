@@ -13,6 +13,7 @@ struct Registrant {
   messages::Mode mode;
   messages::TicketType ticket_type = messages::TicketType::v1_wireguard_entry;
 
+  [[nodiscard]] Registrant clone() const { return {wireguard.clone(), mode, ticket_type}; }
   [[nodiscard]] static Registrant make_dvpn(messages::TicketType ticket_type);
   /// With a random client id.
   [[nodiscard]] static Registrant make_mixnet(messages::TicketType ticket_type);

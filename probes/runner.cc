@@ -24,6 +24,19 @@ constexpr std::int64_t clock_tolerance_seconds = 30;
 /// A question that only serves a hint does not hold up the result for longer.
 constexpr std::chrono::seconds hint_limit{2};
 
+/// Tickets are withdrawn for so many probes at a time: the issuer sees one request for all of them.
+constexpr std::uint64_t tickets_at_once = 16;
+
+/// An attempt that got no further than to what it needs before it connects.
+Attempt failed_before_connect(ProbeError error, std::chrono::nanoseconds took) {
+  Attempt attempt;
+  attempt.started = SystemWallClock().now();
+  attempt.error = std::move(error);
+  attempt.total = took;
+  attempt.times[static_cast<std::size_t>(Stage::resolve)] = took;
+  return attempt;
+}
+
 MonotonicTime in(std::chrono::nanoseconds time) {
   return std::chrono::steady_clock::now() + time;
 }
@@ -74,9 +87,13 @@ struct Runner::Located {
   std::uint16_t http_port = http::default_http_port;
 };
 
-Runner::Runner(const Settings& settings, report::Writer& writer, client::PacketObserver* observer,
-               int cancel_fd)
-    : settings_(settings), writer_(writer), observer_(observer), cancel_fd_(cancel_fd) {}
+Runner::Runner(const Settings& settings, wallet::BandwidthController& tickets,
+               report::Writer& writer, client::PacketObserver* observer, int cancel_fd)
+    : settings_(settings),
+      tickets_(tickets),
+      writer_(writer),
+      observer_(observer),
+      cancel_fd_(cancel_fd) {}
 
 int Runner::run() {
   int status = exit_status::ok;
@@ -114,10 +131,7 @@ int Runner::run_target(const std::optional<Target>& target) {
     report.info.ticket_type = messages::name(settings_.effective_ticket_type());
     report.wanted = 1;
     auto& attempt = report.last.attempt;
-    attempt.started = SystemWallClock().now();
-    attempt.error = located.error();
-    attempt.total = std::chrono::steady_clock::now() - begin;
-    attempt.times[static_cast<std::size_t>(Stage::resolve)] = attempt.total;
+    attempt = failed_before_connect(located.error(), std::chrono::steady_clock::now() - begin);
     report.last.verdict = judge(attempt, settings_.warn, settings_.crit);
     report.last.hint = entry(attempt.error->code).hint;
     report.statistics.add(attempt);
@@ -184,14 +198,42 @@ Outcome<Runner::Located> Runner::locate(const std::optional<Target>& target) {
   return located;
 }
 
+/// One attempt with the next ticket. One that was sent before goes out with its own key, and the
+/// run goes on with that: a key less at the gateway.
+Attempt Runner::attempt(const Located& located, Registrant& registrant,
+                        wallet::SpendableTickets& stock, std::uint64_t left) {
+  if (stock.empty()) {
+    const auto begin = std::chrono::steady_clock::now();
+    auto tickets = tickets_.get_ecash_ticket(registrant.ticket_type, located.plan.identity,
+                                             std::min(left, tickets_at_once));
+    if (!tickets) {
+      const auto took = std::chrono::steady_clock::now() - begin;
+      return failed_before_connect(std::move(tickets.error()), took);
+    }
+    stock = std::move(*tickets);
+    std::ranges::reverse(stock);  // taken from the back
+  }
+  const auto ticket = std::move(stock.back());
+  stock.pop_back();
+  if (const auto* before = ticket->sent_with()) registrant = before->clone();
+  auto attempt = run_attempt(located.plan, registrant, *ticket);
+  if (attempt.wallet_error) {
+    log::error(fmt::format("{}: {}", lp::probe::name(attempt.wallet_error->code),
+                           attempt.wallet_error->detail));
+  }
+  return attempt;
+}
+
 void Runner::attempts(const Located& located, TargetReport& report, int& status) {
-  const Registrant registrant = make_registrant(settings_);
+  Registrant registrant = make_registrant(settings_);
+  std::optional<Registrant> registrant_of_good;
+  wallet::SpendableTickets stock;
   std::optional<Attempt> last_good;
   for (std::uint64_t sequence = 1; sequence <= settings_.count; ++sequence) {
     const auto begin = std::chrono::steady_clock::now();
     AttemptReport now;
     now.sequence = sequence;
-    now.attempt = run_attempt(located.plan, registrant);
+    now.attempt = attempt(located, registrant, stock, settings_.count - sequence + 1);
     const bool interrupted = now.attempt.error && now.attempt.error->code == ProbeCode::interrupted;
     // An attempt that was cut off says nothing about the gateway.
     if (interrupted && sequence > 1) break;
@@ -203,7 +245,13 @@ void Runner::attempts(const Located& located, TargetReport& report, int& status)
     report.statistics.add(now.attempt);
     report.level = worse(report.level, now.verdict.level);
     status = worse_exit_status(status, now.verdict.exit_status);
-    if (!now.attempt.error) last_good = now.attempt;
+    if (now.attempt.wallet_error) {
+      status = worse_exit_status(status, entry(now.attempt.wallet_error->code).exit_status);
+    }
+    if (!now.attempt.error) {
+      last_good = now.attempt;
+      registrant_of_good = registrant.clone();
+    }
     writer_.attempt(located.info, settings_.count, now);
     report.last = std::move(now);
     if (interrupted || sequence == settings_.count) break;
@@ -213,7 +261,7 @@ void Runner::attempts(const Located& located, TargetReport& report, int& status)
     }
   }
   if (last_good && !settings_.wg_config.empty()) {
-    status = worse_exit_status(status, write_wg_config(registrant, *last_good));
+    status = worse_exit_status(status, write_wg_config(*registrant_of_good, *last_good));
   }
 }
 

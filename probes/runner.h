@@ -18,8 +18,8 @@ class Runner {
  public:
   /// All outlive the runner. `cancel_fd` becomes readable when the run is to end; `observer` may be
   /// null.
-  Runner(const options::Settings& settings, report::Writer& writer,
-         client::PacketObserver* observer, int cancel_fd);
+  Runner(const options::Settings& settings, wallet::BandwidthController& tickets,
+         report::Writer& writer, client::PacketObserver* observer, int cancel_fd);
 
   /// Probes all targets and returns the exit status, before --fail-on.
   [[nodiscard]] int run();
@@ -29,12 +29,15 @@ class Runner {
 
   [[nodiscard]] int run_target(const std::optional<Target>& target);
   [[nodiscard]] Outcome<Located> locate(const std::optional<Target>& target);
+  [[nodiscard]] Attempt attempt(const Located& located, Registrant& registrant,
+                                wallet::SpendableTickets& stock, std::uint64_t left);
   void attempts(const Located& located, report::TargetReport& report, int& status);
   void explain(const Located& located, report::AttemptReport& report);
   [[nodiscard]] int write_wg_config(const Registrant& registrant, const Attempt& attempt) const;
   [[nodiscard]] bool cancelled() const;
 
   const options::Settings& settings_;
+  wallet::BandwidthController& tickets_;
   report::Writer& writer_;
   client::PacketObserver* observer_;
   int cancel_fd_;

@@ -7,10 +7,12 @@
 #include <cerrno>
 #include <cstdlib>
 #include <fstream>
+#include <limits>
 #include <map>
 #include <sstream>
 
 #include "probes/options/table.h"
+#include "probes/options/values.h"
 
 namespace lp::probe::options {
 namespace {
@@ -30,6 +32,7 @@ struct CommandLine {
   std::map<std::string_view, Values> values;  ///< by option name
   Values targets;
   std::optional<std::string> decode;
+  std::optional<WalletCommand> wallet;
 };
 
 constexpr const char* description =
@@ -43,10 +46,12 @@ constexpr const char* footer =
     "variable, a variable over the file. A flag is turned off with --FLAG=false.\n"
     "\n"
     "Exit status: 0 all well, 1 a --warn limit passed, 2 a stage failed, 3 could not tell;\n"
-    "64 usage, 66 unreadable input, 70 internal error, 73 file not written, 78 configuration.\n"
+    "64 usage, 66 unreadable input, 69 chain or issuer, 70 internal error, 73 file not written,\n"
+    "77 permissions, 78 configuration.\n"
     "\n"
     "  lp-probe --use-mock-ecash IDENTITY@192.0.2.1\n"
     "  lp-probe --use-mock-ecash --gateway-ip 192.0.2.1 --count 10 --format json\n"
+    "  lp-probe wallet withdraw --gateway IDENTITY --count 5\n"
     "\n"
     "Details: lp-probe(1)";
 
@@ -73,6 +78,58 @@ CLI::Option* add(CLI::App& app, const Option& option) {
   return added;
 }
 
+/// `wallet list|withdraw|export`, with the options that are theirs alone.
+class WalletArguments {
+ public:
+  explicit WalletArguments(CLI::App& app)
+      : wallet_(app.add_subcommand("wallet", "Show tickets, get new ones, take some out")) {
+    wallet_->require_subcommand(1)->fallthrough();
+    list_ = wallet_->add_subcommand("list", "Show the tickets; with --gateway those for it");
+    withdraw_ =
+        wallet_->add_subcommand("withdraw", "Get --count tickets for a gateway from the issuer");
+    export_ = wallet_->add_subcommand("export", "Take --count tickets for a gateway out, as JSON");
+    for (auto* command : {list_, withdraw_, export_}) {
+      command->fallthrough();
+      command->add_option("--gateway", gateway_, "The gateway that the tickets are for")
+          ->type_name("IDENTITY")
+          ->required(command == withdraw_);
+    }
+    export_->add_option("--ticket", ticket_, "One ticket, by its number; again, if need be")
+        ->type_name("ID");
+  }
+
+  /// Once the command line is parsed; nothing where it is another command.
+  [[nodiscard]] std::expected<std::optional<WalletCommand>, Stop> result() const {
+    if (!wallet_->parsed()) return std::nullopt;
+    WalletCommand command;
+    command.kind = list_->parsed()       ? WalletCommand::Kind::list
+                   : withdraw_->parsed() ? WalletCommand::Kind::withdraw
+                                         : WalletCommand::Kind::export_tickets;
+    if (!gateway_.empty()) {
+      const auto identity = parse_identity(gateway_);
+      if (!identity) return std::unexpected(usage_error("--gateway: " + identity.error()));
+      command.gateway = *identity;
+    }
+    if (!ticket_.empty()) {
+      const auto id = parse_number(ticket_, 1, std::numeric_limits<std::int64_t>::max());
+      if (!id) return std::unexpected(usage_error("--ticket: " + id.error()));
+      command.ticket = static_cast<std::int64_t>(*id);
+    }
+    if (export_->parsed() && command.gateway.has_value() == command.ticket.has_value()) {
+      return std::unexpected(usage_error("wallet export takes --gateway or --ticket"));
+    }
+    return command;
+  }
+
+ private:
+  CLI::App* wallet_;
+  CLI::App* list_ = nullptr;
+  CLI::App* withdraw_ = nullptr;
+  CLI::App* export_ = nullptr;
+  std::string gateway_;
+  std::string ticket_;
+};
+
 std::expected<CommandLine, Stop> parse_command_line(const Values& args) {
   CLI::App app(description, "lp-probe");
   app.footer(footer);
@@ -89,6 +146,7 @@ std::expected<CommandLine, Stop> parse_command_line(const Values& args) {
       ->required()
       ->type_name("");
   decode->fallthrough();
+  WalletArguments wallet(app);
   try {
     // CLI11 takes the arguments from the back.
     app.parse(Values(args.rbegin(), args.rend()));
@@ -107,6 +165,9 @@ std::expected<CommandLine, Stop> parse_command_line(const Values& args) {
     if (result->count() > 0) line.values[option->name] = result->results();
   }
   if (decode->parsed()) line.decode = input;
+  auto wallet_command = wallet.result();
+  if (!wallet_command) return std::unexpected(std::move(wallet_command.error()));
+  line.wallet = *wallet_command;
   return line;
 }
 
@@ -184,6 +245,15 @@ std::expected<FileValues, Stop> read_file(const CommandLine& line, const Environ
   return parse_file(file, path);
 }
 
+/// Empty where nobody says where that would be.
+std::string default_wallet(const Environment& environment) {
+  const auto data_home = environment("XDG_DATA_HOME");
+  const auto home = environment("HOME");
+  if (data_home && !data_home->empty()) return *data_home + "/lp-probe/wallet.sqlite";
+  if (home && !home->empty()) return *home + "/.local/share/lp-probe/wallet.sqlite";
+  return {};
+}
+
 Values split_list(const std::string& text) {
   Values values;
   std::istringstream in(text);
@@ -256,15 +326,48 @@ std::expected<void, Stop> add_targets(const CommandLine& line, Settings& setting
   return {};
 }
 
+/// Who sits between can put in keys of its own, and read the token.
+std::expected<void, Stop> check_tickets(const Settings& settings) {
+  if (settings.use_mock_ecash && !settings.wallet_command) return {};
+  const bool has_chain = settings.chain_url || !settings.ecash_contract.empty();
+  const bool has_issuer = settings.issuer || !settings.issuer_token_file.empty();
+  const bool complete = settings.chain_url && !settings.ecash_contract.empty() && settings.issuer &&
+                        !settings.issuer_token_file.empty();
+  if ((has_chain || has_issuer) && !complete) {
+    return std::unexpected(usage_error(
+        "--chain-url, --ecash-contract, --issuer and --issuer-token-file belong together"));
+  }
+  if (!complete || settings.allow_insecure_chain) return {};
+  for (const auto& [name, url] :
+       {std::pair{"--chain-url", &*settings.chain_url}, std::pair{"--issuer", &*settings.issuer}}) {
+    if (url->tls || url->is_loopback()) continue;
+    return std::unexpected(usage_error(
+        fmt::format("{}: http to another machine can be read and changed on its way; use https, or "
+                    "pass --allow-insecure-chain",
+                    name)));
+  }
+  return {};
+}
+
+std::expected<void, Stop> check_wallet_command(const CommandLine& line, const Settings& settings) {
+  const auto refuse = [](std::string_view text) { return std::unexpected(usage_error(text)); };
+  if (!settings.targets.empty()) return refuse("wallet takes no TARGET");
+  if (line.wallet->kind == WalletCommand::Kind::withdraw && !settings.issuer) {
+    return refuse(
+        "wallet withdraw needs --chain-url, --ecash-contract, --issuer and --issuer-token-file");
+  }
+  if (settings.format == Format::nagios) return refuse("wallet prints text or json");
+  return {};
+}
+
 std::expected<void, Stop> check(const CommandLine& line, const Settings& settings) {
   const auto refuse = [](std::string_view text) { return std::unexpected(usage_error(text)); };
   if (settings.ipv4 && settings.ipv6) return refuse("-4 and -6 exclude each other");
   if (settings.list_error_codes || settings.version || line.decode) return {};
+  if (auto checked = check_tickets(settings); !checked) return checked;
+  if (line.wallet) return check_wallet_command(line, settings);
   if (settings.targets.empty() && !settings.gateway_ip) {
     return refuse("no TARGET: give [IDENTITY@]HOST[:PORT], or --gateway-ip HOST");
-  }
-  if (!settings.use_mock_ecash) {
-    return refuse("this version has no wallet: it sends mock tickets only, with --use-mock-ecash");
   }
   const bool dvpn = settings.mode == ModeName::dvpn;
   if (!dvpn && !settings.wg_config.empty()) {
@@ -286,11 +389,13 @@ std::expected<Settings, Stop> load(const std::vector<std::string>& args,
   if (!file) return std::unexpected(std::move(file.error()));
   Settings settings;
   settings.decode = line->decode;
+  settings.wallet_command = line->wallet;
   for (const auto& option : table()) {
     if (auto applied = apply(option, *line, environment, *file, settings); !applied) {
       return std::unexpected(std::move(applied.error()));
     }
   }
+  if (settings.wallet.empty()) settings.wallet = default_wallet(environment);
   if (auto added = add_targets(*line, settings); !added) {
     return std::unexpected(std::move(added.error()));
   }

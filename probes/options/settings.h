@@ -10,6 +10,7 @@
 
 #include "lib/crypto/keys.h"
 #include "lib/messages/registration.h"
+#include "lib/net/fetch.h"
 #include "probes/client/socket.h"
 #include "probes/errors.h"
 #include "probes/target.h"
@@ -26,6 +27,14 @@ enum class ModeName : std::uint8_t { dvpn, mixnet };
 using Thresholds = std::array<std::optional<std::chrono::nanoseconds>, stage_count + 1>;
 inline constexpr std::size_t total_threshold = stage_count;
 
+/// `lp-probe wallet …`.
+struct WalletCommand {
+  enum class Kind : std::uint8_t { list, withdraw, export_tickets };
+  Kind kind = Kind::list;
+  std::optional<crypto::Identity> gateway;  ///< there with `withdraw`
+  std::optional<std::int64_t> ticket;       ///< `export` has this or the gateway
+};
+
 struct Settings {
   // targets
   std::vector<Target> targets;  ///< the command line's, or the one of --lp-address or --gateway-ip
@@ -41,6 +50,15 @@ struct Settings {
   std::optional<messages::TicketType> ticket_type;  ///< the mode's entry type where not given
   bool use_mock_ecash = false;
   std::string wg_config;
+
+  // tickets
+  std::string wallet;  ///< empty where there is neither the option nor a home directory
+  std::optional<net::Url> chain_url;
+  std::string ecash_contract;
+  std::optional<net::Url> issuer;
+  std::string issuer_token_file;
+  bool allow_insecure_chain = false;
+  std::chrono::nanoseconds ecash_timeout = std::chrono::seconds(10);
 
   // repetition and time
   std::uint64_t count = 1;
@@ -77,6 +95,7 @@ struct Settings {
 
   /// What `lp-probe decode` is to decode: a file, "-" or hexadecimal.
   std::optional<std::string> decode;
+  std::optional<WalletCommand> wallet_command;
 
   [[nodiscard]] messages::TicketType effective_ticket_type() const noexcept {
     if (ticket_type) return *ticket_type;

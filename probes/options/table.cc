@@ -93,9 +93,31 @@ Status set_ticket_type(Settings& settings, const Values& values) {
   return {};
 }
 
-Status set_wg_config(Settings& settings, const Values& values) {
+template <auto Member>
+Status set_path(Settings& settings, const Values& values) {
   if (values.back().empty()) return std::unexpected("the path is empty");
-  settings.wg_config = values.back();
+  settings.*Member = values.back();
+  return {};
+}
+
+template <auto Member>
+Status set_url(Settings& settings, const Values& values) {
+  auto url = net::Url::parse(values.back());
+  if (url && url->path.find('?') != std::string::npos) {
+    return std::unexpected("must have no query: paths are added to it");
+  }
+  return store(settings.*Member, std::move(url));
+}
+
+Status set_contract(Settings& settings, const Values& values) {
+  const bool plain = std::ranges::all_of(
+      values.back(), [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9'); });
+  constexpr std::size_t max_size = 128;
+  if (values.back().empty() || values.back().size() > max_size || !plain) {
+    return std::unexpected(fmt::format("'{}' is no contract address: lower-case letters and digits",
+                                       printable(values.back(), 60)));
+  }
+  settings.ecash_contract = values.back();
   return {};
 }
 
@@ -158,6 +180,7 @@ Status set_verbose(Settings& settings, const Values& values) {
 
 constexpr std::string_view g_target = "Target";
 constexpr std::string_view g_registration = "Registration";
+constexpr std::string_view g_tickets = "Tickets";
 constexpr std::string_view g_time = "Repetition and time limits";
 constexpr std::string_view g_network = "Network";
 constexpr std::string_view g_judgement = "Judgement";
@@ -197,7 +220,28 @@ constexpr std::array all{
            set_flag<&S::use_mock_ecash>},
     Option{"wg-config", 0, g_registration, Type::value, "FILE", "",
            "Write a wg-quick file (mode 0600) for the tunnel that was registered", false,
-           set_wg_config},
+           set_path<&S::wg_config>},
+
+    Option{"wallet", 0, g_tickets, Type::value, "FILE", "",
+           "Where tickets are kept (~/.local/share/lp-probe/wallet.sqlite)", false,
+           set_path<&S::wallet>},
+    Option{"chain-url", 0, g_tickets, Type::value, "URL", "",
+           "REST endpoint of the chain that has the verification keys", false,
+           set_url<&S::chain_url>},
+    Option{"ecash-contract", 0, g_tickets, Type::value, "ADDRESS", "",
+           "Address of the e-cash contract on the chain", false, set_contract},
+    Option{"issuer", 0, g_tickets, Type::value, "URL", "",
+           "Withdraw tickets from this issuer where the wallet has too few", false,
+           set_url<&S::issuer>},
+    Option{"issuer-token-file", 0, g_tickets, Type::value, "FILE", "",
+           "File with the bearer token for the issuer, readable by its owner alone", false,
+           set_path<&S::issuer_token_file>},
+    Option{"allow-insecure-chain", 0, g_tickets, Type::flag, "", "",
+           "Allow http to a chain or issuer on another machine", false,
+           set_flag<&S::allow_insecure_chain>},
+    Option{"ecash-timeout", 0, g_tickets, Type::value, "TIME", "",
+           "Limit of one question to the chain or the issuer (10s)", false,
+           set_duration<&S::ecash_timeout>},
 
     Option{"count", 'c', g_time, Type::value, "N", "", "Probe each target N times (1)", false,
            set_count},
