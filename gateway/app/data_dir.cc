@@ -47,6 +47,15 @@ std::filesystem::path wireguard_key_file(const Settings& settings) {
   return within(settings, path.empty() ? "wireguard.key" : path);
 }
 
+std::filesystem::path key_cache_file(const std::filesystem::path& data_dir) {
+  return data_dir / "ecash-keys.json";
+}
+
+std::filesystem::path chain_ca_file(const Settings& settings) {
+  const auto& path = settings.chain_ca_file;
+  return path.empty() ? path : within(settings, path);
+}
+
 std::filesystem::path database_file(const Settings& settings) {
   constexpr std::string_view scheme = "sqlite:";
   if (settings.storage.empty()) return within(settings, "gateway.sqlite");

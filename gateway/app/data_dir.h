@@ -13,6 +13,9 @@ namespace lp::gateway::app {
 [[nodiscard]] std::filesystem::path control_socket(const std::filesystem::path& data_dir);
 [[nodiscard]] std::filesystem::path identity_key_file(const Settings& settings);
 [[nodiscard]] std::filesystem::path wireguard_key_file(const Settings& settings);
+[[nodiscard]] std::filesystem::path key_cache_file(const std::filesystem::path& data_dir);
+/// Empty where the system's trust store is meant.
+[[nodiscard]] std::filesystem::path chain_ca_file(const Settings& settings);
 [[nodiscard]] std::filesystem::path database_file(const Settings& settings);
 
 /// Held by the gateway that runs on a data directory, for as long as its process lives: two would

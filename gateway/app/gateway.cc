@@ -12,6 +12,7 @@
 
 #include "gateway/app/data_dir.h"
 #include "gateway/app/key_file.h"
+#include "gateway/app/keys.h"
 #include "gateway/app/open_files.h"
 #include "gateway/app/parts.h"
 #include "gateway/app/status.h"
@@ -19,6 +20,7 @@
 #include "gateway/config/log.h"
 #include "gateway/connection/server.h"
 #include "gateway/control/control_socket.h"
+#include "gateway/ecash/ecash_manager.h"
 #include "gateway/http/server.h"
 #include "gateway/metrics/metrics.h"
 #include "gateway/registration/registrar.h"
@@ -59,11 +61,13 @@ struct Gateway::Impl {
 
   Started read_keys();
   Started start_parts(const Overrides& overrides);
+  Started start_verifier(const Overrides& overrides);
   Started start_reconciler();
   Started start_server();
   Started start_http();
   Started start_control();
   [[nodiscard]] std::vector<std::string> not_ready() const;
+  [[nodiscard]] std::vector<std::string> warnings() const;
   [[nodiscard]] Status status() const;
 
   const Settings settings;  // at start
@@ -81,6 +85,7 @@ struct Gateway::Impl {
   wireguard::Leases leases;
   std::unique_ptr<storage::Storage> storage;
   std::unique_ptr<ecash::Verifier> verifier;
+  ecash::EcashManager* ecash_manager = nullptr;  // the verifier, where it is one
   std::unique_ptr<wireguard::Controller> wireguard;
   std::unique_ptr<registration::Registrar> registrar;
   std::unique_ptr<wireguard::Reconciler> reconciler;
@@ -126,11 +131,7 @@ Started Gateway::Impl::start_parts(const Overrides& overrides) {
   if (!opened) return std::unexpected(opened.error());
   storage = std::move(*opened);
 
-  std::expected<std::unique_ptr<ecash::Verifier>, Refusal> made_verifier =
-      overrides.make_verifier ? overrides.make_verifier(settings) : make_verifier(settings);
-  if (!made_verifier) return std::unexpected(made_verifier.error());
-  verifier = std::move(*made_verifier);
-  metrics.set_mock_ecash(verifier->is_mock());
+  if (auto started = start_verifier(overrides); !started) return started;
 
   std::expected<std::unique_ptr<wireguard::Backend>, Refusal> backend =
       overrides.make_backend ? overrides.make_backend(settings) : make_backend(settings);
@@ -146,6 +147,21 @@ Started Gateway::Impl::start_parts(const Overrides& overrides) {
   }
   registrar = registration::make_registrar(std::move(options), *verifier, *storage, *wireguard,
                                            leases, *clock, metrics);
+  return {};
+}
+
+Started Gateway::Impl::start_verifier(const Overrides& overrides) {
+  if (overrides.make_verifier) {
+    verifier = overrides.make_verifier(settings);
+  } else if (settings.use_mock_ecash) {
+    verifier = ecash::make_mock_verifier();
+  } else {
+    auto started = start_ecash(settings, identity, *clock, metrics);
+    if (!started) return std::unexpected(std::move(started.error()));
+    ecash_manager = started->get();
+    verifier = std::move(*started);
+  }
+  metrics.set_mock_ecash(verifier->is_mock());
   return {};
 }
 
@@ -184,7 +200,8 @@ Started Gateway::Impl::start_http() {
                 .lp_public_key = to_base58(lp_keys.public_key.bytes),
                 .lp_port = server->port(),
                 .mock_ecash = verifier->is_mock(),
-                .version = LP_VERSION}},
+                .version = LP_VERSION},
+       .warnings = [this] { return warnings(); }},
       metrics, [this] { return not_ready(); },
       [this] {
         const auto stats = storage->stats();
@@ -192,6 +209,7 @@ Started Gateway::Impl::start_http() {
                             stats.statements, stats.queue_length);
         metrics.set_wireguard(wireguard->healthy(), wireguard->peer_count(),
                               reconciler->last().pending_removals);
+        verifier->update_metrics();
       });
   if (!started) {
     // The reason ends with the system's text; a port below 1024 is the usual one.
@@ -204,9 +222,12 @@ Started Gateway::Impl::start_http() {
 }
 
 Started Gateway::Impl::start_control() {
-  auto started = control::serve(
-      control_socket(settings.data_dir),
-      [this](const std::vector<std::string>& words) { return answer_request(words, status()); });
+  auto started = control::serve(control_socket(settings.data_dir),
+                                [this](const std::vector<std::string>& words) {
+                                  if (!words.empty() && words.front() == "keys")
+                                    return answer_keys(words, ecash_manager);
+                                  return answer_request(words, status());
+                                });
   if (!started) return refuse(ExitCode::unavailable, started.error());
   control = std::move(*started);
   return {};
@@ -221,6 +242,13 @@ std::vector<std::string> Gateway::Impl::not_ready() const {
     reasons.push_back("ecash: " + std::move(reason));
   }
   return reasons;
+}
+
+std::vector<std::string> Gateway::Impl::warnings() const {
+  auto warnings = verifier->warnings();
+  for (auto& warning : warnings)
+    warning.insert(0, "ecash: ");
+  return warnings;
 }
 
 Status Gateway::Impl::status() const {
@@ -241,7 +269,8 @@ Status Gateway::Impl::status() const {
           .wireguard_peers = wireguard->peer_count(),
           .comparison = reconciler->last(),
           .limits = reloaded,
-          .not_ready = not_ready()};
+          .not_ready = not_ready(),
+          .warnings = warnings()};
 }
 
 void Gateway::Impl::shut_down(std::chrono::milliseconds grace) {
@@ -250,6 +279,8 @@ void Gateway::Impl::shut_down(std::chrono::milliseconds grace) {
   if (server) server->shut_down(grace);
   if (http) http->shut_down();
   wait_for_registrations(last_registrations);
+  // Whoever waits for a verification refers to the registrar.
+  if (verifier) verifier->shut_down();
   if (reconciler) reconciler->shut_down();
   // Answers what still waits for WireGuard with a failure; that is undone in the storage.
   if (wireguard) wireguard->shut_down();
@@ -296,6 +327,7 @@ std::expected<void, Refusal> Gateway::reload(const Settings& settings) {
   const ReloadableSettings next = reloadable(settings);
   impl_->server->reload(next);
   impl_->http->set_metrics_allow(next.metrics_allow);
+  impl_->verifier->refresh();
   const std::lock_guard guard(impl_->reloadable_mutex);
   impl_->reloaded = next;
   return {};

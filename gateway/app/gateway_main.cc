@@ -9,6 +9,7 @@
 #include <exception>
 
 #include "gateway/app/commands.h"
+#include "gateway/app/keys.h"
 #include "gateway/app/run_command.h"
 #include "gateway/config/flags.h"
 #include "gateway/config/log.h"
@@ -31,17 +32,24 @@ class CommandLine {
   CommandLine() {
     app_.require_subcommand(0, 1);
     app_.set_version_flag("--version", "lp-gateway " LP_VERSION, "Print the version and exit");
-    for (CLI::App* command : {&app_, init_, run_, identity_, check_config_, status_}) {
+    for (CLI::App* command :
+         {&app_, init_, run_, identity_, check_config_, status_, keys_, keys_list_, keys_accept_}) {
       command->set_help_flag("-h,--help", "Print this help and exit");
     }
     app_.footer("Settings are described in lp-gateway.toml(5), exit codes in lp-gateway(8).");
     for (CLI::App* command : {run_, check_config_, init_})
       flags_.add_to(*command);
-    for (CLI::App* command : {identity_, status_}) {
+    for (CLI::App* command : {identity_, status_, keys_list_, keys_accept_})
       flags_.add_to(*command, true);
+    for (CLI::App* command : {identity_, status_, keys_list_})
       command->add_flag("--json", json_, "Answer in JSON");
-    }
-    for (CLI::App* command : {run_, check_config_, identity_, status_}) {
+    keys_->require_subcommand(1);
+    keys_accept_
+        ->add_option("KEY", keys_to_accept_,
+                     "An offered key: its base64 as keys list shows it, or the first 16 characters "
+                     "of that or more")
+        ->required();
+    for (CLI::App* command : {run_, check_config_, identity_, status_, keys_list_, keys_accept_}) {
       command->add_option("--config", config_file_, "Read this file, not DATA_DIR/lp-gateway.toml")
           ->type_name("FILE");
     }
@@ -67,7 +75,7 @@ class CommandLine {
       return usage(error.what());
     }
     if (app_.get_subcommands().empty()) {
-      return usage("a command is missing: init, run, identity, check-config or status");
+      return usage("a command is missing: init, run, identity, check-config, status or keys");
     }
     return std::nullopt;
   }
@@ -79,6 +87,8 @@ class CommandLine {
     if (identity_->parsed()) return print_identity(source, json_);
     if (check_config_->parsed()) return check_config(source);
     if (status_->parsed()) return print_status(source, json_);
+    if (keys_list_->parsed()) return list_keys(source, json_);
+    if (keys_accept_->parsed()) return accept_keys(source, keys_to_accept_);
     return run(std::move(source), ephemeral_, overrides);
   }
 
@@ -113,9 +123,14 @@ class CommandLine {
   CLI::App* check_config_ =
       app_.add_subcommand("check-config", "Check the settings and print them with their origin");
   CLI::App* status_ = app_.add_subcommand("status", "Ask the running gateway how it is");
+  CLI::App* keys_ = app_.add_subcommand("keys", "Verification keys of the e-cash authority");
+  CLI::App* keys_list_ = keys_->add_subcommand("list", "Show the keys that the gateway knows");
+  CLI::App* keys_accept_ =
+      keys_->add_subcommand("accept", "Trust a key that contradicts what was known");
   CLI::Option* ephemeral_flag_ = nullptr;
   config::SettingFlags flags_;
   std::string config_file_;
+  std::vector<std::string> keys_to_accept_;
   bool ephemeral_ = false;
   bool json_ = false;
 };

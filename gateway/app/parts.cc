@@ -1,12 +1,28 @@
 #include "gateway/app/parts.h"
 
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <chrono>
 #include <string>
+#include <thread>
+#include <utility>
 
 #include "gateway/app/data_dir.h"
 #include "gateway/storage/sqlite_storage.h"
+#include "lib/net/fetch.h"
 
 namespace lp::gateway::app {
 namespace {
+
+// docs/ecash.md, "Chain".
+constexpr std::chrono::milliseconds chain_deadline{5'000};
+constexpr std::size_t max_chain_answer = 1024 * 1024;
+
+/// Half of the processors, at most two: the other half has handshakes to do.
+unsigned verification_threads() {
+  return std::clamp(std::thread::hardware_concurrency() / 2, 1U, 2U);
+}
 
 std::unexpected<Refusal> refuse(std::string sentence) {
   return std::unexpected(Refusal{ExitCode::configuration, std::move(sentence)});
@@ -35,11 +51,6 @@ std::expected<void, Refusal> check_parts(const Settings& settings) {
   if (settings.wireguard_backend != WireguardBackend::memory) {
     return refuse("wireguard_backend netlink and uapi are not in this version: set it to memory");
   }
-  if (!settings.use_mock_ecash) {
-    return refuse(
-        "verification of tickets with keys from a chain is not in this version: only "
-        "use_mock_ecash starts a gateway");
-  }
   return {};
 }
 
@@ -48,9 +59,31 @@ std::expected<std::unique_ptr<wireguard::Backend>, Refusal> make_backend(const S
   return wireguard::make_memory_backend();
 }
 
-std::expected<std::unique_ptr<ecash::Verifier>, Refusal> make_verifier(const Settings& settings) {
-  if (auto checked = check_parts(settings); !checked) return std::unexpected(checked.error());
-  return ecash::make_mock_verifier();
+std::expected<std::unique_ptr<ecash::EcashManager>, Refusal> start_ecash(
+    const Settings& settings, const crypto::Identity& gateway, const WallClock& clock,
+    metrics::Metrics& metrics) {
+  const auto url = net::Url::parse(settings.chain_url);
+  if (!url) return refuse(fmt::format("chain_url {}", url.error()));
+  net::FetchOptions fetch_options{.deadline = chain_deadline,
+                                  .max_body = max_chain_answer,
+                                  .ca_file = chain_ca_file(settings).string(),
+                                  .bearer_token = {},
+                                  .user_agent = "lp-gateway",
+                                  .address = {}};
+  auto started = ecash::start_ecash_manager(
+      {.gateway = gateway,
+       .key_cache = key_cache_file(settings.data_dir),
+       .contract = settings.ecash_contract,
+       .refresh = {.interval = std::chrono::seconds(settings.ecash_refresh_secs)},
+       .threads = verification_threads()},
+      [url = *url, contract = settings.ecash_contract,
+       options = std::move(fetch_options)](int cancel_fd) mutable {
+        options.cancel_fd = cancel_fd;
+        return net::fetch_verification_keys(url, contract, options);
+      },
+      clock, metrics);
+  if (!started) return refuse(std::move(started.error()));
+  return std::move(*started);
 }
 
 std::expected<std::unique_ptr<storage::Storage>, Refusal> open_storage(

@@ -6,9 +6,12 @@
 
 #include "gateway/config/exit_code.h"
 #include "gateway/config/settings.h"
-#include "gateway/ecash/verifier.h"
+#include "gateway/ecash/ecash_manager.h"
+#include "gateway/metrics/metrics.h"
 #include "gateway/storage/storage.h"
 #include "gateway/wireguard/controller.h"
+#include "lib/base/clock.h"
+#include "lib/crypto/keys.h"
 
 namespace lp::gateway::app {
 
@@ -17,8 +20,11 @@ namespace lp::gateway::app {
 
 [[nodiscard]] std::expected<std::unique_ptr<wireguard::Backend>, Refusal> make_backend(
     const Settings& settings);
-[[nodiscard]] std::expected<std::unique_ptr<ecash::Verifier>, Refusal> make_verifier(
-    const Settings& settings);
+/// The EcashManager, which fetches keys from the chain; not for mock e-cash. Fails with
+/// configuration where the cached keys cannot be trusted.
+[[nodiscard]] std::expected<std::unique_ptr<ecash::EcashManager>, Refusal> start_ecash(
+    const Settings& settings, const crypto::Identity& gateway, const WallClock& clock,
+    metrics::Metrics& metrics);
 [[nodiscard]] std::expected<std::unique_ptr<storage::Storage>, Refusal> open_storage(
     const Settings& settings, bool commit_each_registration = false);
 

@@ -54,6 +54,7 @@ json::value as_json(const Status& status) {
           {"mock_ecash", status.mock_ecash},
           {"ready", status.not_ready.empty()},
           {"not_ready", json::value_from(status.not_ready)},
+          {"warnings", json::value_from(status.warnings)},
           {"active_connections", status.active_connections},
           {"registrations_in_flight", status.registrations_in_flight},
           {"storage", as_json(status.storage)},

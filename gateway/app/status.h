@@ -31,6 +31,7 @@ struct Status {
   wireguard::Comparison comparison;
   ReloadableSettings limits;
   std::vector<std::string> not_ready;
+  std::vector<std::string> warnings;
 };
 
 /// The answer to a request on the control socket: {"ok":true,…} or {"ok":false,"error":SENTENCE}.

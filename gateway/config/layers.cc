@@ -12,6 +12,7 @@
 
 #include "gateway/config/toml_reader.h"
 #include "gateway/config/values.h"
+#include "lib/net/fetch.h"
 
 namespace lp::gateway::config {
 namespace {
@@ -204,6 +205,16 @@ std::expected<void, Refusal> check_combination(const Settings& settings) {
   }
   if (!settings.use_mock_ecash && settings.ecash_contract.empty()) {
     return refuse("chain_url is set and ecash_contract is not: both belong together");
+  }
+  if (!settings.use_mock_ecash && !settings.allow_insecure_chain) {
+    const auto url = net::Url::parse(settings.chain_url);
+    if (url && !url->tls && !url->is_loopback()) {
+      return refuse(
+          fmt::format("chain_url is {} without TLS: who sits between can forge verification keys; "
+                      "use https, or "
+                      "add --allow-insecure-chain",
+                      url->to_string()));
+    }
   }
   return {};
 }

@@ -9,6 +9,7 @@
 #include "gateway/config/values.h"
 #include "lib/base/encoding.h"
 #include "lib/base/secret.h"
+#include "lib/net/fetch.h"
 
 namespace lp::gateway::config {
 namespace {
@@ -90,11 +91,9 @@ Assigned check_preshared_key(const std::string& value) {
 
 Assigned check_chain_url(const std::string& value) {
   if (value.empty()) return {};
-  const bool scheme = value.starts_with("https://") || value.starts_with("http://");
-  if (!scheme || value.ends_with("//") || !printable(value)) {
-    return must("a URL that begins with https:// or http://");
-  }
-  if (value.find('@') != std::string::npos) return must("a URL without user name and password");
+  const auto url = net::Url::parse(value);
+  if (!url) return std::unexpected(url.error());
+  if (url->path.contains('?')) return std::unexpected("must have no query: paths are added to it");
   return {};
 }
 

@@ -52,6 +52,7 @@ struct Settings {
   std::string ecash_contract;
   std::uint32_t ecash_refresh_secs = 300;
   bool allow_insecure_chain = false;
+  std::filesystem::path chain_ca_file;  // empty = the system's trust store
 
   // WireGuard
   WireguardBackend wireguard_backend = WireguardBackend::memory;

@@ -231,6 +231,11 @@ std::vector<Setting> make_table() {
   add(boolean<&S::allow_insecure_chain>(
       {ecash, "allow_insecure_chain", "",
        "Allow http:// to a chain that is not on this machine: who sits between can forge keys."}));
+  add(text<&S::chain_ca_file>(
+      {ecash, "chain_ca_file", "FILE",
+       "Certificates in PEM that an https:// chain is trusted by. Empty: the system's trust store. "
+       "A relative path starts in the data directory."},
+      check_optional_path));
 
   add(wireguard_backend(
       {wireguard, "wireguard_backend", "NAME",

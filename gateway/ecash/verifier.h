@@ -6,6 +6,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "lib/base/clock.h"
 #include "lib/messages/registration.h"
@@ -19,6 +20,7 @@ inline constexpr std::int64_t mock_bandwidth = 1'073'741'824;
 struct Ticket {
   messages::Credential credential;
   messages::TicketType type = messages::TicketType::v1_wireguard_entry;
+  messages::IpAddress peer;  ///< whose place in the queue it takes
 };
 
 struct Verified {
@@ -38,6 +40,15 @@ class Verifier {
   [[nodiscard]] virtual bool is_mock() const = 0;
   /// Empty where ready; else the reason for /readyz.
   [[nodiscard]] virtual std::string not_ready_reason() const = 0;
+  /// What is wrong but stops nobody yet: lines for /readyz.
+  [[nodiscard]] virtual std::vector<std::string> warnings() const { return {}; }
+  /// Fetches anew, soon, what verification depends on.
+  virtual void refresh() {}
+  /// Brings the gauges up to date.
+  virtual void update_metrics() const {}
+  /// Answers all that waits with `shutting_down`, and what comes later too. To be called while
+  /// those who wait are still there. More than once does nothing.
+  virtual void shut_down() {}
 };
 
 /// Takes any well-formed credential; skips signature, key, amount and expiry, and nothing else.

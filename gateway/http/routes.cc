@@ -7,8 +7,10 @@
 #include <boost/json/object.hpp>
 #include <boost/json/serialize.hpp>
 
+#include <algorithm>
 #include <array>
 #include <ctime>
+#include <iterator>
 #include <utility>
 
 #include "lib/wire/format.h"
@@ -79,11 +81,12 @@ std::string http_date(std::int64_t unix_seconds) {
 }
 
 Routes::Routes(const LpInfo& info, metrics::Metrics& metrics, ReadinessProbe readiness,
-               MetricsRefresh refresh)
+               MetricsRefresh refresh, ReadinessProbe warnings)
     : lp_document_(lp_document(info)),
       metrics_(metrics),
       readiness_(std::move(readiness)),
-      refresh_(std::move(refresh)) {}
+      refresh_(std::move(refresh)),
+      warnings_(std::move(warnings)) {}
 
 Answer Routes::answer(const Request& request) const {
   const Path path = route(request.target);
@@ -106,9 +109,11 @@ Answer Routes::metrics() const {
 }
 
 Answer Routes::readiness() const {
-  const std::vector<std::string> reasons = readiness_ ? readiness_() : std::vector<std::string>{};
-  if (reasons.empty()) return {200, text_type, "ready\n", {}};
-  return {503, text_type, fmt::format("{}\n", fmt::join(reasons, "\n")), {}};
+  std::vector<std::string> lines = readiness_ ? readiness_() : std::vector<std::string>{};
+  const bool ready = lines.empty();
+  if (ready) lines.emplace_back("ready");
+  if (warnings_) std::ranges::move(warnings_(), std::back_inserter(lines));
+  return {ready ? 200U : 503U, text_type, fmt::format("{}\n", fmt::join(lines, "\n")), {}};
 }
 
 }  // namespace lp::gateway::http

@@ -33,9 +33,9 @@ struct Answer {
 class Routes {
  public:
   Routes(const LpInfo& info, metrics::Metrics& metrics, ReadinessProbe readiness,
-         MetricsRefresh refresh);
+         MetricsRefresh refresh, ReadinessProbe warnings = nullptr);
 
-  /// What throws in `readiness` or `refresh` passes through.
+  /// What throws in `readiness`, `warnings` or `refresh` passes through.
   [[nodiscard]] Answer answer(const Request& request) const;
 
  private:
@@ -46,6 +46,7 @@ class Routes {
   metrics::Metrics& metrics_;
   ReadinessProbe readiness_;
   MetricsRefresh refresh_;
+  ReadinessProbe warnings_;
 };
 
 }  // namespace lp::gateway::http

@@ -65,7 +65,8 @@ class Server final : public HttpServer {
          ReadinessProbe readiness, MetricsRefresh refresh)
       : options_(std::move(options)),
         allowed_(std::move(allowed)),
-        routes_(options_.info, metrics, std::move(readiness), std::move(refresh)),
+        routes_(options_.info, metrics, std::move(readiness), std::move(refresh),
+                options_.warnings),
         connections_(options_.max_connections, options_.max_connections_per_address) {}
   ~Server() override { shut_down(); }
 

@@ -29,6 +29,8 @@ struct HttpOptions {
   std::uint16_t port = 0;                  ///< 0: a free one
   std::vector<std::string> metrics_allow;  ///< CIDRs for /metrics and /readyz; others get 403
   LpInfo info;
+  /// Lines below `ready` in /readyz: what is wrong but stops nobody yet. As a ReadinessProbe.
+  std::function<std::vector<std::string>()> warnings;
 
   /// At the limits a newcomer takes the place of the connection that has made no progress for
   /// longest: with the same address first, then of an address outside metrics_allow.

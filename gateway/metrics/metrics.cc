@@ -63,6 +63,16 @@ std::array<Counter*, N> counters(Registry& registry, const char* name, const cha
 }
 
 template <std::size_t N>
+std::array<Gauge*, N> gauges(Registry& registry, const char* name, const char* help,
+                             const char* label, const std::array<std::string_view, N>& values) {
+  auto& family = BuildGauge().Name(name).Help(help).Register(registry);
+  std::array<Gauge*, N> result{};
+  for (std::size_t i = 0; i < N; ++i)
+    result[i] = &family.Add({{label, std::string(values[i])}});
+  return result;
+}
+
+template <std::size_t N>
 std::array<Histogram*, N> histograms(Registry& registry, const char* name, const char* help,
                                      const char* label,
                                      const std::array<std::string_view, N>& values,
@@ -101,6 +111,7 @@ constexpr auto credential_index = [] {
   return index;
 }();
 
+constexpr std::array<std::string_view, 3> key_state_labels{"trusted", "revoked", "offered"};
 constexpr std::array<std::string_view, 2> result_labels{"success", "error"};
 constexpr std::array<std::string_view, 2> mode_labels{"dvpn", "mixnet"};
 constexpr std::array<std::string_view, 2> transaction_labels{"committed", "failed"};
@@ -194,6 +205,21 @@ struct Metrics::Impl {
                "reason", credential_labels);
   Counter& bandwidth = counter(registry, "lp_bandwidth_allocated_bytes_total",
                                "Bandwidth credited and ready for use, in bytes");
+
+  // verification keys
+  std::array<Counter*, key_refresh_labels.size()> key_refreshes =
+      counters(registry, "lp_ecash_key_refreshes_total", "Answers of the chain about keys",
+               "result", key_refresh_labels);
+  std::array<Gauge*, 3> keys =
+      gauges(registry, "lp_ecash_keys", "Verification keys known", "state", key_state_labels);
+  Gauge& keys_confirmed = gauge(registry, "lp_ecash_keys_confirmed_timestamp_seconds",
+                                "Unix time at which the chain last gave keys; 0: never");
+  Gauge& ecash_queue = gauge(registry, "lp_ecash_queue_length", "Tickets that wait to be verified");
+  Histogram& batch_size =
+      histogram(registry, "lp_ecash_batch_size", "Tickets that were verified together",
+                {1, 2, 4, 8, 16, 32, 64, 128});
+  Counter& batches_split = counter(registry, "lp_ecash_batches_split_total",
+                                   "Batches with a false signature, verified again one by one");
 
   // what the gateway stands on
   Counter& accept_pauses = counter(registry, "lp_accept_pauses_total",
@@ -313,6 +339,24 @@ void Metrics::credential_rejected(RegistrationFailure reason) {
 
 void Metrics::bandwidth_allocated(std::uint64_t bytes) {
   impl_->bandwidth.Increment(static_cast<double>(bytes));
+}
+
+void Metrics::keys_refreshed(KeyRefresh result) {
+  impl_->key_refreshes[index_of(result)]->Increment();
+}
+
+void Metrics::batch_verified(std::size_t tickets, bool split) {
+  impl_->batch_size.Observe(static_cast<double>(tickets));
+  if (split) impl_->batches_split.Increment();
+}
+
+void Metrics::set_keys(std::uint64_t trusted, std::uint64_t revoked, std::uint64_t offered,
+                       std::uint64_t confirmed_at, std::uint64_t waiting) {
+  impl_->keys[0]->Set(static_cast<double>(trusted));
+  impl_->keys[1]->Set(static_cast<double>(revoked));
+  impl_->keys[2]->Set(static_cast<double>(offered));
+  impl_->keys_confirmed.Set(static_cast<double>(confirmed_at));
+  impl_->ecash_queue.Set(static_cast<double>(waiting));
 }
 
 void Metrics::hello_cache_evicted() {

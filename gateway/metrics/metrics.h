@@ -3,6 +3,7 @@
 #pragma once
 
 #include <array>
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -75,6 +76,23 @@ enum class Step : std::uint8_t { wireguard, database, ecash, response };
 inline constexpr std::array<std::string_view, 4> step_labels{"wireguard", "database", "ecash",
                                                              "response"};
 
+/// What a fetch of verification keys came to. `conflict`: some keys were taken, others contradict
+/// what is known.
+enum class KeyRefresh : std::uint8_t {
+  success,
+  conflict,
+  empty,
+  unreachable,
+  timeout,
+  tls,
+  http_status,
+  too_large,
+  malformed
+};
+inline constexpr std::array<std::string_view, 9> key_refresh_labels{
+    "success", "conflict",    "empty",     "unreachable", "timeout",
+    "tls",     "http_status", "too_large", "malformed"};
+
 /// The failures that lp_credential_verification_failed tells apart. Any other is "other" there.
 inline constexpr std::array credential_failures{
     messages::RegistrationFailure::credential_scheme_unsupported,
@@ -113,6 +131,15 @@ class Metrics {
   void credential_verified();
   void credential_rejected(messages::RegistrationFailure reason);
   void bandwidth_allocated(std::uint64_t bytes);
+
+  // Verification keys, and the threads that verify with them.
+  void keys_refreshed(KeyRefresh result);
+  /// A number of tickets under one key, verified together; `split`: that failed, and each was
+  /// verified alone.
+  void batch_verified(std::size_t tickets, bool split);
+  /// `confirmed_at`: when the chain last gave keys, 0 for never.
+  void set_keys(std::uint64_t trusted, std::uint64_t revoked, std::uint64_t offered,
+                std::uint64_t confirmed_at, std::uint64_t waiting);
 
   // ClientHello replay cache, accept pauses, comparisons with WireGuard.
   void hello_cache_evicted();

@@ -26,6 +26,7 @@ struct RegistrarOptions {
 struct Attempt {
   ByteView plaintext;                 ///< the decrypted request; copied before returning
   messages::IpAddress local_address;  ///< the address the client connected to
+  messages::IpAddress peer;           ///< the client's address
   std::uint32_t timestamp_tolerance_secs = 30;
   /// After this no ticket is taken any more: the client has been told `processing_timeout`.
   MonotonicTime deadline = MonotonicTime::max();

@@ -42,6 +42,7 @@ messages::RegistrationResponse refusal(RegistrationFailure failure) {
 Registration::Registration(Context& context, const Attempt& attempt, AnswerDone done)
     : context_(context),
       local_address_(attempt.local_address),
+      peer_(attempt.peer),
       timestamp_tolerance_secs_(attempt.timestamp_tolerance_secs),
       deadline_(attempt.deadline),
       done_(std::move(done)) {
@@ -91,7 +92,8 @@ std::optional<RegistrationFailure> Registration::check_wireguard_key() {
 void Registration::verify() {
   step_began_ = std::chrono::steady_clock::now();
   context_.verifier.verify(
-      {.credential = request_.credential, .type = request_.ticket_type}, context_.clock.now(),
+      {.credential = request_.credential, .type = request_.ticket_type, .peer = peer_},
+      context_.clock.now(),
       [self = shared_from_this()](std::expected<ecash::Verified, Failure> result) {
         self->context_.metrics.step(Step::ecash, seconds_since(self->step_began_));
         if (!result) return self->reject_credential(result.error());

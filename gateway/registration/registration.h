@@ -69,6 +69,7 @@ class Registration : public std::enable_shared_from_this<Registration> {
 
   Context& context_;
   const messages::IpAddress local_address_;
+  const messages::IpAddress peer_;
   const std::uint32_t timestamp_tolerance_secs_;
   const MonotonicTime deadline_;
   AnswerDone done_;

@@ -104,6 +104,7 @@ class RegistrationTest : public testing::Test {
     auto future = promise->get_future();
     registrar->submit({.plaintext = plaintext,
                        .local_address = messages::IpV4{{192, 0, 2, 1}},
+                       .peer = messages::IpV4{{203, 0, 113, 7}},
                        .timestamp_tolerance_secs = 30,
                        .deadline = deadline},
                       [promise](Answer answer) { promise->set_value(std::move(answer)); });
