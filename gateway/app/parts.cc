@@ -67,9 +67,7 @@ std::expected<std::unique_ptr<ecash::EcashManager>, Refusal> start_ecash(
   net::FetchOptions fetch_options{.deadline = chain_deadline,
                                   .max_body = max_chain_answer,
                                   .ca_file = chain_ca_file(settings).string(),
-                                  .bearer_token = {},
-                                  .user_agent = "lp-gateway",
-                                  .address = {}};
+                                  .user_agent = "lp-gateway"};
   auto started = ecash::start_ecash_manager(
       {.gateway = gateway,
        .key_cache = key_cache_file(settings.data_dir),

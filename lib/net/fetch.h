@@ -29,12 +29,12 @@ struct Url {
 struct FetchOptions {
   std::chrono::milliseconds deadline{5'000};  ///< for all of it: resolve, connect, TLS, answer
   std::size_t max_body = 1024 * 1024;
-  std::string ca_file;       ///< PEM; empty: the system's trust store
-  std::string bearer_token;  ///< sent as Authorization where not empty; never logged
+  std::string ca_file = {};       ///< PEM; empty: the system's trust store
+  std::string bearer_token = {};  ///< sent as Authorization where not empty; never logged
   std::string user_agent = "lp-tools";
   /// A literal address to connect to, IPv6 with an optional zone, where the caller has looked up
   /// the host. Empty: the addresses of the URL's host, one after another.
-  std::string address;
+  std::string address = {};
   int cancel_fd = -1;  ///< ends the call with `cancelled` once it can be read; -1: none
 };
 
