@@ -214,17 +214,25 @@ TEST_F(Run, AClosedPipeKillsIt) {
   EXPECT_EQ(gateway_->wait().code, 0);
 }
 
-// The parts that tests replace: that lp-gateway-faulty obeys its script.
-TEST_F(Run, TheFaultyWireguardDoesNotDoAsItIsTold) {
+class WithFaultyWireguard : public Run {
+ protected:
+  void start_faulty(std::string_view script) {
+    test::write_file(script_, script);
+    test::ChildOptions options = run_options();
+    options.program = test::program("lp-gateway-faulty");
+    options.environment = {{"LP_TEST_WIREGUARD_SCRIPT", script_.string()},
+                           {"LP_TEST_WIREGUARD_LOG", (dir_ / "log").string()}};
+    gateway_.emplace(options);
+    const auto ready = parse_ready(gateway_->read_line().value_or(""));
+    ASSERT_TRUE(ready) << gateway_->error_output();
+    ready_ = *ready;
+  }
+  std::filesystem::path script_ = dir_ / "script";
+};
+
+TEST_F(WithFaultyWireguard, TheFaultDoesNotComeToPass) {
   init();
-  const auto script = dir_ / "script";
-  test::write_file(script, "add * fail 1\n");
-  test::ChildOptions options = run_options();
-  options.program = test::program("lp-gateway-faulty");
-  options.environment = {{"LP_TEST_WIREGUARD_SCRIPT", script.string()},
-                         {"LP_TEST_WIREGUARD_LOG", (dir_ / "log").string()}};
-  gateway_.emplace(options);
-  ready_ = parse_ready(gateway_->read_line().value_or("")).value_or(Ready());
+  start_faulty("add * fail 1\n");
   const auto failed = probe();
   EXPECT_EQ(failed.ended.code, 2);
   EXPECT_THAT(failed.output + failed.error_output, HasSubstr("WireGuard peer registration failed"));
@@ -233,9 +241,27 @@ TEST_F(Run, TheFaultyWireguardDoesNotDoAsItIsTold) {
   EXPECT_EQ(status("  peers"), "1");
   EXPECT_THAT(test::read_file(dir_ / "log"), HasSubstr(" fail\n"));
 
-  test::write_file(script, "add * crash\n");
+  test::write_file(script_, "add * crash\n");
   EXPECT_NE(probe().ended.code, 0);
   EXPECT_EQ(gateway_->wait().signal, SIGKILL);
+}
+
+TEST_F(WithFaultyWireguard, AHangingBackendOutlivesSigterm) {
+  init();
+  start_faulty("add * hang-600000\n");
+  test::Child waiting(
+      {.program = test::program("lp-probe"),
+       .args = {ready_.identity + "@" + ready_.lp, "--only-lp-registration", "--use-mock-ecash"}});
+  while (status("registrations_in_flight") != "1") {
+    ASSERT_TRUE(waiting.running()) << waiting.output();
+  }
+  gateway_->send_signal(SIGTERM);
+  EXPECT_EQ(gateway_->wait().code, 0);
+  // What was half done when it ended is undone or completed by the next start.
+  test::write_file(script_, "");
+  start_faulty("");
+  EXPECT_EQ(status("ready"), "true");
+  EXPECT_EQ(probe().ended.code, 0);
 }
 
 }  // namespace
