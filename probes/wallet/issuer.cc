@@ -116,10 +116,15 @@ std::optional<json::object> parse_object(std::string_view text) {
 /// What the issuer says of itself in a refusal, for people.
 std::string explanation(std::string_view body) {
   const auto object = parse_object(body);
-  const auto* text = object ? object->if_contains("error") : nullptr;
-  if (text == nullptr || !text->is_string()) return {};
-  const auto& said = text->get_string();
-  return fmt::format(": {}", printable({said.data(), said.size()}));
+  if (!object) return {};
+  std::string text;
+  for (const auto* member : {"error", "message"}) {
+    const auto* value = object->if_contains(member);
+    if (value == nullptr || !value->is_string()) continue;
+    const auto& said = value->get_string();
+    text += fmt::format(": {}", printable({said.data(), said.size()}));
+  }
+  return text;
 }
 
 std::expected<std::vector<Bytes>, std::string> parse_signatures(std::string_view body,

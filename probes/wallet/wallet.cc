@@ -277,6 +277,10 @@ Outcome<void> Wallet::take(HeldTicket& held, const Registrant& registrant) {
   const std::lock_guard lock(mutex_);
   auto& ticket = held.ticket;
   const bool again = ticket.state == TicketState::sent;
+  if (!again && ticket.state != TicketState::unspent) {
+    return database_.failure(ProbeCode::internal,
+                             fmt::format("ticket {} is {}", ticket.id, name(ticket.state)));
+  }
   if (again && (!ticket.sent_with || !same(*ticket.sent_with, registrant))) {
     return database_.failure(ProbeCode::internal, "a ticket was to be sent with another key");
   }

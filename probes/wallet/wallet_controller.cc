@@ -97,6 +97,9 @@ Outcome<SpendableTickets> WalletController::get_ecash_ticket(messages::TicketTyp
   take_all(std::move(*unspent));
   if (tickets.size() >= count) return tickets;
   auto withdrawn = withdraw_locked(wanted, count - tickets.size());
+  // An allowance that does not reach for all of them may do for one.
+  const bool too_many = !withdrawn && withdrawn.error().code == ProbeCode::issuer_allowance;
+  if (too_many && tickets.empty() && count > 1) withdrawn = withdraw_locked(wanted, 1);
   if (withdrawn) {
     take_all(std::move(*withdrawn));
     return tickets;

@@ -390,7 +390,7 @@ TEST(BinaryTest, UsageAndConfigurationErrorsHaveTheirExitStatusAndSayOneSentence
       {{"--no-such-flag"}, {}, 64, "--no-such-flag"},
       {{"--count", "x", "h"}, {}, 64, "--count"},
       {{"--use-mock-ecash", "::1"}, {}, 64, "brackets"},
-      {{"h"}, {}, 64, "--use-mock-ecash"},
+      {{"--issuer", "http://issuer.example", "h"}, {}, 64, "belong together"},
       {{"--config", "/nonexistent", "h"}, {}, 66, "/nonexistent"},
       {{"--config", (dir / "bad.toml").string(), "h"}, {}, 78, "bogus"},
       {{"h"}, {{"LP_PROBE_COUNT", "many"}}, 78, "LP_PROBE_COUNT"},

@@ -59,6 +59,12 @@ Sample time_sample() {
   return {"1001ms", "1002ms", "1003ms", [](const Settings& s) { return show(s.*Member); }};
 }
 
+template <auto Member>
+Sample url_sample() {
+  return {"https://a:1/x", "https://b:2/x", "https://c:3/x",
+          [](const Settings& s) { return (s.*Member)->to_string(); }};
+}
+
 Sample threshold(Thresholds Settings::* member) {
   return {"connect=1ms", "connect=2ms", "connect=3ms", [member](const Settings& s) {
             return "connect=" + show((s.*member)[static_cast<std::size_t>(Stage::connect)].value());
@@ -87,6 +93,13 @@ std::map<std::string, Sample> samples() {
         [](const S& s) { return std::string(messages::name(s.effective_ticket_type())); }}},
       {"use-mock-ecash", flag<&S::use_mock_ecash>()},
       {"wg-config", {"a", "b", "c", [](const S& s) { return s.wg_config; }}},
+      {"wallet", {"a", "b", "c", [](const S& s) { return s.wallet; }}},
+      {"chain-url", url_sample<&S::chain_url>()},
+      {"ecash-contract", {"a1", "b2", "c3", [](const S& s) { return s.ecash_contract; }}},
+      {"issuer", url_sample<&S::issuer>()},
+      {"issuer-token-file", {"a", "b", "c", [](const S& s) { return s.issuer_token_file; }}},
+      {"allow-insecure-chain", flag<&S::allow_insecure_chain>()},
+      {"ecash-timeout", time_sample<&S::ecash_timeout>()},
       {"count", {"2", "3", "4", [](const S& s) { return std::to_string(s.count); }}},
       {"interval", time_sample<&S::interval>()},
       {"resolve-timeout", time_sample<&S::resolve_timeout>()},
@@ -261,7 +274,21 @@ TEST_F(OptionsTest, ContradictionsAreRefusedWithOneSentence) {
   const std::string target = id1 + "@127.0.0.1";
   for (const auto& [args, what] : std::vector<Contradiction>{
            {{}, "no TARGET"},
-           {{target}, "mock"},
+           {{"--chain-url", "https://a", target}, "belong together"},
+           {{"--issuer", "https://a", "--issuer-token-file", "f", target}, "belong together"},
+           {{"--chain-url", "ftp://a", target}, "--chain-url"},
+           {{"--chain-url", "https://a?b", target}, "no query"},
+           {{"--ecash-contract", "../x", target}, "contract address"},
+           {{"wallet"}, "required"},
+           {{"wallet", "lose"}, "required"},
+           {{"wallet", "list", target}, "no TARGET"},
+           {{"wallet", "list", "--format", "nagios"}, "text or json"},
+           {{"wallet", "list", "--gateway", "x"}, "--gateway"},
+           {{"wallet", "withdraw"}, "--gateway"},
+           {{"wallet", "withdraw", "--gateway", id1}, "--issuer"},
+           {{"wallet", "export"}, "--gateway or --ticket"},
+           {{"wallet", "export", "--gateway", id1, "--ticket", "1"}, "--gateway or --ticket"},
+           {{"wallet", "export", "--ticket", "0"}, "--ticket"},
            {{"--use-mock-ecash", "-4", "-6", target}, "exclude"},
            {{"--use-mock-ecash", "--gateway-ip", "h", target}, "in place of"},
            {{"--use-mock-ecash", "--gateway-ip", "h", "--lp-address", "h"}, "in place of"},
@@ -279,6 +306,39 @@ TEST_F(OptionsTest, ContradictionsAreRefusedWithOneSentence) {
     EXPECT_EQ(std::ranges::count(settings.error().text, '\n'), 1) << settings.error().text;
     EXPECT_FALSE(settings.error().to_stdout);
   }
+}
+
+TEST_F(OptionsTest, TokensAndKeysGoOverTlsOrLoopbackOrOnRequest) {
+  const std::string target = id1 + "@127.0.0.1";
+  const auto load_urls = [&](const std::string& chain, const std::string& issuer,
+                             std::vector<std::string> more = {}) {
+    more.insert(more.end(), {"--chain-url", chain, "--ecash-contract", "a1", "--issuer", issuer,
+                             "--issuer-token-file", "f", target});
+    return load(more, environment());
+  };
+  EXPECT_TRUE(load_urls("https://chain.example", "https://issuer.example/a"));
+  EXPECT_TRUE(load_urls("http://127.0.0.1:1317", "http://[::1]:8081"));
+  EXPECT_TRUE(
+      load_urls("http://chain.example", "http://issuer.example", {"--allow-insecure-chain"}));
+  for (const auto& [chain, issuer, what] :
+       {std::tuple{"http://chain.example", "https://issuer.example", "--chain-url"},
+        std::tuple{"https://chain.example", "http://192.0.2.1", "--issuer"}}) {
+    const auto settings = load_urls(chain, issuer);
+    ASSERT_FALSE(settings) << what;
+    EXPECT_EQ(settings.error().exit_status, 64);
+    EXPECT_NE(settings.error().text.find(what), std::string::npos) << settings.error().text;
+    EXPECT_NE(settings.error().text.find("--allow-insecure-chain"), std::string::npos);
+  }
+}
+
+TEST_F(OptionsTest, TheWalletIsInTheDataDirectoryOfTheUser) {
+  const auto wallet = [&](std::map<std::string, std::string> variables) {
+    return load({"--version"}, environment(std::move(variables)))->wallet;
+  };
+  EXPECT_EQ(wallet({{"HOME", "/h"}}), "/h/.local/share/lp-probe/wallet.sqlite");
+  EXPECT_EQ(wallet({{"HOME", "/h"}, {"XDG_DATA_HOME", "/d"}}), "/d/lp-probe/wallet.sqlite");
+  EXPECT_EQ(wallet({{"HOME", "/h"}, {"LP_PROBE_WALLET", "/w"}}), "/w");
+  EXPECT_EQ(wallet({}), "");
 }
 
 TEST_F(OptionsTest, IdentityGoesToTheTargetWithoutOne) {

@@ -1,0 +1,127 @@
+// kill -9 of the real probe, and of the real gateway, at random moments of withdraw and spend: no
+// ticket is lost and none counted twice.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <map>
+#include <random>
+#include <thread>
+
+#include "lib/crypto/random.h"
+#include "probes/wallet/wallet.h"
+#include "tests/probes/wallet/probe_run.h"
+#include "tests/system/gateway_process.h"
+
+namespace lp::test {
+namespace {
+
+using probe::wallet::TicketState;
+
+class WalletCrash : public testing::Test {
+ protected:
+  static void SetUpTestSuite() { ASSERT_TRUE(crypto::initialise()); }
+
+  [[nodiscard]] std::vector<probe::wallet::Ticket> tickets() const {
+    auto wallet = probe::wallet::Wallet::open(probe_.wallet());
+    if (!wallet) {
+      ADD_FAILURE() << wallet.error().detail;
+      return {};
+    }
+    auto list = (*wallet)->list();
+    if (!list) ADD_FAILURE() << list.error().detail;
+    return list ? std::move(*list) : std::vector<probe::wallet::Ticket>{};
+  }
+
+  [[nodiscard]] std::map<TicketState, std::size_t> counts() const {
+    std::map<TicketState, std::size_t> found;
+    for (const auto& ticket : tickets())
+      ++found[ticket.state];
+    return found;
+  }
+
+  [[nodiscard]] std::vector<std::string> spend(std::size_t count) const {
+    return {"--only-lp-registration",
+            "--count",
+            std::to_string(count),
+            "--interval",
+            "0",
+            "--log-level",
+            "error",
+            gateway_.target()};
+  }
+  [[nodiscard]] std::vector<std::string> withdraw(std::size_t count) const {
+    return {"wallet",  "withdraw",           "--gateway", gateway_.identity(),
+            "--count", std::to_string(count)};
+  }
+
+  TempDir dir_;
+  ScriptedIssuer issuer_{SystemWallClock().now() + 86'400};
+  ProbeWithWallet probe_{dir_, issuer_.url()};
+  GatewayProcess gateway_{{.flags = {"--use-mock-ecash=false", "--chain-url", issuer_.url(),
+                                     "--ecash-contract", ScriptedIssuer::contract}}};
+};
+
+void wait_for(std::chrono::nanoseconds time) {
+  const auto until = std::chrono::steady_clock::now() + time;
+  while (std::chrono::steady_clock::now() < until)
+    std::this_thread::sleep_for(std::chrono::microseconds(100));
+}
+
+TEST_F(WalletCrash, NoTicketIsLostAndNoneCountedTwice) {
+  // How long an undisturbed run takes, for the range of the moments.
+  const auto begin = std::chrono::steady_clock::now();
+  const auto undisturbed = probe_.run(spend(2));
+  ASSERT_EQ(undisturbed.ended.code, 0) << undisturbed.output << undisturbed.error_output;
+  const auto whole = std::chrono::steady_clock::now() - begin;
+
+  std::mt19937 random(std::random_device{}());
+  std::uniform_int_distribution<std::chrono::nanoseconds::rep> moment(
+      0, std::chrono::nanoseconds(whole).count());
+  for (int round = 0; round < rounds(12, 150); ++round) {
+    Child child(probe_.options(round % 3 == 0 ? withdraw(2) : spend(2)));
+    wait_for(std::chrono::nanoseconds(moment(random)));
+    if (round % 3 == 2) {
+      gateway_.kill();
+      (void)child.wait();
+      gateway_.start();
+    } else {
+      (void)child.kill();
+    }
+  }
+
+  // What was left in the middle comes to its end.
+  if (const auto sent = counts()[TicketState::sent]; sent > 0) {
+    const auto finished = probe_.run(spend(sent));
+    EXPECT_EQ(finished.ended.code, 0) << finished.output << finished.error_output;
+  }
+  if (const auto requested = counts()[TicketState::requested]; requested > 0) {
+    const auto finished = probe_.run(withdraw(requested));
+    EXPECT_EQ(finished.ended.code, 0) << finished.error_output;
+  }
+
+  auto found = counts();
+  EXPECT_EQ(found[TicketState::requested], 0u);
+  EXPECT_EQ(found[TicketState::sent], 0u);
+  EXPECT_EQ(found[TicketState::voided], 0u);
+  // Every allowance that was debited is a ticket, and no ticket was debited twice.
+  EXPECT_EQ(issuer_.debited().size(), tickets().size());
+  // Every ticket that the gateway took is spent in the wallet, and the other way round.
+  const auto tables = gateway_.tables();
+  EXPECT_EQ(tables.spent, static_cast<std::int64_t>(found[TicketState::spent]));
+  EXPECT_EQ(tables.credited, tables.spent * 500'000'000);
+  for (const auto& ticket : tickets()) {
+    EXPECT_EQ(gateway_.is_spent(ticket.message.nullifier), ticket.state == TicketState::spent)
+        << ticket.id;
+  }
+  EXPECT_THAT(gateway_.violations(), testing::IsEmpty());
+  // What is unspent is good.
+  if (const auto unspent = found[TicketState::unspent]; unspent > 0) {
+    const auto before = issuer_.requests();
+    EXPECT_EQ(probe_.run(spend(unspent)).ended.code, 0);
+    EXPECT_EQ(issuer_.requests(), before);
+  }
+  EXPECT_EQ(gateway_.stop(), 0);
+}
+
+}  // namespace
+}  // namespace lp::test
