@@ -117,9 +117,9 @@ void GatewayProcess::start() {
                                 "127.0.0.1",
                                 "--http-port",
                                 "0",
-                                "--use-mock-ecash",
                                 "--log-level",
                                 "warning"};
+  if (options_.mock_ecash) args.emplace_back("--use-mock-ecash");
   args.insert(args.end(), options_.flags.begin(), options_.flags.end());
   child_ = std::make_unique<Child>(ChildOptions{.program = program(options_.program),
                                                 .args = args,

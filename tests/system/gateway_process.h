@@ -51,6 +51,7 @@ class GatewayProcess {
   struct Options {
     std::string program = "lp-gateway";
     std::vector<std::string> flags = {};
+    bool mock_ecash = true;
     std::map<std::string, std::optional<std::string>> environment = {};
     std::optional<std::uint64_t> open_files = std::nullopt;
   };
