@@ -158,7 +158,9 @@ std::expected<OpenCache, Refusal> open_cache(const std::filesystem::path& data_d
 Outcome accept_in_cache(OpenCache open, const std::vector<std::string>& prefixes) {
   for (const auto& prefix : prefixes) {
     auto accepted = ecash::accept(open.cache.known, prefix);
-    if (!accepted) return refuse(ExitCode::usage, fmt::format("{}: {}", prefix, accepted.error()));
+    if (!accepted) {
+      return refuse(ExitCode::unavailable, fmt::format("{}: {}", prefix, accepted.error()));
+    }
     open.cache.known = std::move(accepted->known);
   }
   const auto written = ecash::write_key_cache(open.path, open.cache);

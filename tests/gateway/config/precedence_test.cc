@@ -48,6 +48,7 @@ const std::map<std::string, Samples, std::less<>> samples{
     {"ecash_contract", {"n1a", "n1b", "n1c"}},
     {"ecash_refresh_secs", {"1", "2", "3"}},
     {"allow_insecure_chain", {"true", "false", "true"}},
+    {"chain_ca_file", {"/a", "b", "c/d"}},
     {"wireguard_backend", {"netlink", "uapi", "memory"}},
     {"wireguard_interface", {"wg1", "wg2", "wg3"}},
     {"wireguard_own_interface", {"true", "false", "true"}},
