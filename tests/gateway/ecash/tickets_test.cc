@@ -154,7 +154,7 @@ TEST_F(TicketsTest, SignatureThatIsNoPointIsRefused) {
   Bytes not_canonical(48, 0xff);
   not_canonical[0] = 0x9f;
   refused(not_canonical, Error::point_not_canonical);
-  for (const std::size_t size : {0, 1, 47, 49, 96}) {
+  for (const std::size_t size : {0U, 1U, 47U, 49U, 96U}) {
     Bytes bytes = ticket().signature;
     bytes.resize(size);
     refused(bytes, Error::point_size);
