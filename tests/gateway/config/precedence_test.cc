@@ -134,6 +134,7 @@ TEST_P(EachSetting, TheFileGoesOverTheFlag) {
 TEST_P(EachSetting, ABadValueIsTakenFromTheEnvironment) {
   // A path may be anything but empty; no other setting takes a control character for its value.
   if (setting().key == "wireguard_private_key_file") return;  // empty means the default
+  if (setting().key == "chain_ca_file") return;               // empty means the system's
   const std::string bad = setting().key == "data_dir" ? "" : "\x01";
   test::write_file(dir_ / "settings.toml", "");
   const auto finished =

@@ -131,8 +131,27 @@ double cpu_seconds() {
   return seconds(usage.ru_utime) + seconds(usage.ru_stime);
 }
 
-TEST_F(LimitsTest, WithoutDescriptorsAcceptingPausesWithoutSpinningAndGoesOn) {
-  start();
+/// A descriptor shortage is hard on UBSan too: the first time it meets an object's type it reads
+/// the object through a pipe, and where there is none it takes the object for none. So every type
+/// that a test meets during the shortage is met before.
+class ShortageTest : public LimitsTest {
+ protected:
+  void start_and_meet_all_types() {
+    start();
+    (void)metric("lp_accept_pauses_total");
+    {
+      auto connection = connect();
+      auto client = this->client();
+      EXPECT_TRUE(test::shake_hands(connection, client));
+    }
+    wait_until([&] { return server->active_connections() == 0; });
+    connections_before_ = sum("lp_connections_total");
+  }
+  double connections_before_ = 0;
+};
+
+TEST_F(ShortageTest, WithoutDescriptorsAcceptingPausesWithoutSpinningAndGoesOn) {
+  start_and_meet_all_types();
   auto before = admitted();
   DescriptorShortage shortage(1);
   auto waiting = connect();  // takes the last one; the server has none to accept it with
@@ -160,19 +179,19 @@ TEST_F(LimitsTest, WithoutDescriptorsAcceptingPausesWithoutSpinningAndGoesOn) {
   EXPECT_TRUE(test::shake_hands(waiting, other));
 }
 
-TEST_F(LimitsTest, WhoStillWaitsToBeAcceptedWhenTheGatewayStopsGetsBusy) {
-  start();
+TEST_F(ShortageTest, WhoStillWaitsToBeAcceptedWhenTheGatewayStopsGetsBusy) {
+  start_and_meet_all_types();
   const DescriptorShortage shortage(1);
   auto waiting = connect();
   wait_until([&] { return metric("lp_accept_pauses_total") == 1; });
   server->shut_down(std::chrono::milliseconds(0));
   EXPECT_TRUE(gets_busy(std::move(waiting)));
   EXPECT_EQ(rejected("shutting_down"), 1);
-  EXPECT_EQ(sum("lp_connections_total"), 0);
+  EXPECT_EQ(sum("lp_connections_total"), connections_before_);
 }
 
-TEST_F(LimitsTest, AConnectionThatEndsMakesRoomForOneThatWaits) {
-  start();
+TEST_F(ShortageTest, AConnectionThatEndsMakesRoomForOneThatWaits) {
+  start_and_meet_all_types();
   std::vector<test::RawConnection> held;
   for (int i = 0; i < 4; ++i)
     held.push_back(admitted());
