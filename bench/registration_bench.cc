@@ -157,6 +157,7 @@ Result measure(const Gateway& gateway, unsigned concurrency, double seconds) {
       begin + std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(seconds));
   {
     std::vector<std::jthread> clients;
+    clients.reserve(latencies.size());
     for (auto& own : latencies) {
       clients.emplace_back([&] {
         while (Clock::now() < end) {

@@ -198,10 +198,11 @@ constexpr std::array table{
               "is left"},
     ErrorCode{C::wallet_version, "wallet_version", "resolve", exit_status::no_input,
               "the wallet was written by a newer version", "use that version of lp-probe"},
-    ErrorCode{C::no_ticket, "no_ticket", "resolve", exit_status::config,
-              "the wallet has no such ticket, and no issuer is set to get one from",
-              "see lp-probe wallet list; to get tickets set --chain-url, --ecash-contract, --issuer "
-              "and --issuer-token-file; a gateway with mock e-cash takes --use-mock-ecash"},
+    ErrorCode{
+        C::no_ticket, "no_ticket", "resolve", exit_status::config,
+        "the wallet has no such ticket, and no issuer is set to get one from",
+        "see lp-probe wallet list; to get tickets set --chain-url, --ecash-contract, --issuer "
+        "and --issuer-token-file; a gateway with mock e-cash takes --use-mock-ecash"},
     ErrorCode{C::chain_unreachable, "chain_unreachable", "resolve", exit_status::unavailable,
               "the chain's endpoint cannot be reached", "check --chain-url and its certificate"},
     ErrorCode{C::chain_timeout, "chain_timeout", "resolve", exit_status::unavailable,

@@ -42,7 +42,8 @@ template <std::unsigned_integral T>
 /// Stores `value` at `to`, which has room for sizeof(T) bytes, in the named byte order.
 template <std::unsigned_integral T>
 constexpr void store_le(std::uint8_t* to, T value) noexcept {
-  for (std::size_t i = 0; i < sizeof(T); ++i) to[i] = static_cast<std::uint8_t>(value >> (8 * i));
+  for (std::size_t i = 0; i < sizeof(T); ++i)
+    to[i] = static_cast<std::uint8_t>(value >> (8 * i));
 }
 
 template <std::unsigned_integral T>

@@ -45,7 +45,8 @@ struct Identity {
   [[nodiscard]] std::string to_base58() const;
   /// Fails with base58_invalid, or key_invalid where the bytes are no Ed25519 point of prime order.
   [[nodiscard]] static Result<Identity> from_base58(std::string_view text);
-  /// The gateway's LP static key: the birational map (RFC 7748 section 4.1). Fails with key_invalid.
+  /// The gateway's LP static key: the birational map (RFC 7748 section 4.1). Fails with
+  /// key_invalid.
   [[nodiscard]] Result<X25519Public> to_x25519() const noexcept;
 };
 

@@ -1,5 +1,6 @@
-// bincode 1 with its default settings (lp-protocol(7), "Messages inside the transport"): fixed-width
-// little-endian integers, u64 lengths, one-byte Option and bool tags, u32 enum variants.
+// bincode 1 with its default settings (lp-protocol(7), "Messages inside the transport"):
+// fixed-width little-endian integers, u64 lengths, one-byte Option and bool tags, u32 enum
+// variants.
 #pragma once
 
 #include <string>

@@ -1,4 +1,5 @@
-// LpRegistrationRequest and LpRegistrationResponse (lp-protocol(7), "Messages inside the transport").
+// LpRegistrationRequest and LpRegistrationResponse (lp-protocol(7), "Messages inside the
+// transport").
 #pragma once
 
 #include <cstdint>
@@ -106,8 +107,8 @@ struct RegistrationResponse {
 [[nodiscard]] Bytes encode(const RegistrationRequest& request);
 [[nodiscard]] Bytes encode(const RegistrationResponse& response);
 
-/// Consume the input exactly; every other input is an error (bincode_*). Nothing is allocated on the
-/// word of a length.
+/// Consume the input exactly; every other input is an error (bincode_*). Nothing is allocated on
+/// the word of a length.
 [[nodiscard]] Result<RegistrationRequest> decode_request(ByteView input);
 [[nodiscard]] Result<RegistrationResponse> decode_response(ByteView input);
 

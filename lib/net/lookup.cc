@@ -24,7 +24,7 @@ Lookup::~Lookup() {
 std::shared_ptr<Lookup> Lookup::start(const std::string& host, std::uint16_t port) {
   const int done_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
   if (done_fd < 0) return nullptr;
-  const std::shared_ptr<Lookup> lookup(new Lookup(host, port, done_fd));
+  std::shared_ptr<Lookup> lookup(new Lookup(host, port, done_fd));
   try {
     std::thread([lookup] { lookup->run(); }).detach();
   } catch (const std::system_error&) {

@@ -26,9 +26,11 @@ class CipherState {
 
   /// Writes ciphertext ‖ tag to `out`, plaintext.size() + 16 bytes (no tag without a key), with the
   /// next nonce. `out` may begin where `plaintext` does. Fails with counter_exhausted.
-  [[nodiscard]] Status encrypt_with_ad(ByteView ad, ByteView plaintext, MutableByteView out) noexcept;
+  [[nodiscard]] Status encrypt_with_ad(ByteView ad, ByteView plaintext,
+                                       MutableByteView out) noexcept;
   /// The reverse. On failure (noise_decrypt, counter_exhausted) the nonce stays as it was.
-  [[nodiscard]] Status decrypt_with_ad(ByteView ad, ByteView ciphertext, MutableByteView out) noexcept;
+  [[nodiscard]] Status decrypt_with_ad(ByteView ad, ByteView ciphertext,
+                                       MutableByteView out) noexcept;
 
   /// Transport with explicit nonces: the nonce follows from the packet's counter (lp-protocol(7),
   /// "Transport"); the caller never encrypts twice with one. The own nonce is not touched.

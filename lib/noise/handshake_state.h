@@ -65,7 +65,8 @@ class Responder {
   [[nodiscard]] Result<Message2> write_message_2() noexcept;
   /// -> s: the initiator's static key, authenticated by nothing yet but decrypted. Comes before
   /// read_message_3_psk so that the caller can refuse it (static_key_mismatch) and derive the PSK.
-  [[nodiscard]] Result<crypto::X25519Public> read_message_3_static(const Message3& message) noexcept;
+  [[nodiscard]] Result<crypto::X25519Public> read_message_3_static(
+      const Message3& message) noexcept;
   /// se, psk and the final tag. Fails with key_low_order, noise_decrypt.
   [[nodiscard]] Status read_message_3_psk(const Message3& message, const Secret<32>& psk) noexcept;
   [[nodiscard]] TransportKeys split() noexcept;

@@ -24,7 +24,12 @@ inline constexpr std::size_t trailer_size = 16;  // sent 0, ignored
 inline constexpr std::size_t min_packet_size = header_size + trailer_size;
 inline constexpr std::size_t max_content_size = max_packet_size - min_packet_size;
 
-enum class MessageType : std::uint16_t { busy = 0, handshake = 1, encrypted_data = 2, client_hello = 3 };
+enum class MessageType : std::uint16_t {
+  busy = 0,
+  handshake = 1,
+  encrypted_data = 2,
+  client_hello = 3
+};
 
 inline constexpr std::size_t client_hello_content_size = 64;
 inline constexpr std::size_t noise_message_1_size = 48;  // e, es

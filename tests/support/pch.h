@@ -1,4 +1,5 @@
-// What nearly every test includes. A test still includes what it uses: it must compile without this.
+// What nearly every test includes. A test still includes what it uses: it must compile without
+// this.
 #pragma once
 
 #include <gmock/gmock.h>

@@ -334,7 +334,8 @@ TEST_P(Table, SessionIdOfAnotherTypeIsTaken) {
   });
 }
 
-// "Order of checks" (docs/gateway.md, "One connection"): with everything wrong at once, each error hides those behind it.
+// "Order of checks" (docs/gateway.md, "One connection"): with everything wrong at once, each error
+// hides those behind it.
 TEST_P(Table, ChecksComeInAnotherOrder) {
   for_each_cell([](const Cell& cell) {
     if (!cell.due() || cell.place.state == State::failed) return;
