@@ -2,14 +2,11 @@
 
 #include <fmt/format.h>
 
-#include <boost/beast/http/status.hpp>
 #include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
 #include <boost/json/serialize.hpp>
 
 #include <algorithm>
-#include <array>
-#include <ctime>
 #include <iterator>
 #include <utility>
 
@@ -18,22 +15,14 @@
 namespace lp::gateway::http {
 namespace {
 
-constexpr std::string_view text_type = "text/plain; charset=utf-8";
+using lp::http::json_type;
+using lp::http::path_of;
+using lp::http::plain;
+using lp::http::text_type;
+
 constexpr std::string_view metrics_type = "text/plain; version=0.0.4; charset=utf-8";
-constexpr std::string_view json_type = "application/json";
 
 enum class Path : std::uint8_t { metrics, healthz, readyz, lp, unknown };
-
-/// The path of a request target: without the query, and without scheme and authority where a
-/// client sends its target in absolute form, as RFC 9112, section 3.2.2, has every server accept.
-std::string_view path_of(std::string_view target) noexcept {
-  constexpr std::string_view scheme = "http://";
-  if (target.starts_with(scheme)) {
-    const std::size_t slash = target.find('/', scheme.size());
-    target = slash == std::string_view::npos ? "/" : target.substr(slash);
-  }
-  return target.substr(0, target.find('?'));
-}
 
 Path route(std::string_view target) noexcept {
   const std::string_view path = path_of(target);
@@ -61,25 +50,6 @@ std::string lp_document(const LpInfo& info) {
 
 }  // namespace
 
-Answer plain(unsigned status) {
-  const auto phrase =
-      boost::beast::http::obsolete_reason(boost::beast::http::int_to_status(status));
-  return {status, text_type, fmt::format("{} {}\n", status, std::string_view(phrase)), {}};
-}
-
-std::string http_date(std::int64_t unix_seconds) {
-  constexpr std::array<std::string_view, 7> days{"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"};
-  constexpr std::array<std::string_view, 12> months{"Jan", "Feb", "Mar", "Apr", "May", "Jun",
-                                                    "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
-  const std::time_t time = unix_seconds;
-  std::tm utc{};
-  ::gmtime_r(&time, &utc);
-  return fmt::format("{}, {:02} {} {:04} {:02}:{:02}:{:02} GMT",
-                     days[static_cast<std::size_t>(utc.tm_wday)], utc.tm_mday,
-                     months[static_cast<std::size_t>(utc.tm_mon)], utc.tm_year + 1900, utc.tm_hour,
-                     utc.tm_min, utc.tm_sec);
-}
-
 Routes::Routes(const LpInfo& info, metrics::Metrics& metrics, ReadinessProbe readiness,
                MetricsRefresh refresh, ReadinessProbe warnings)
     : lp_document_(lp_document(info)),
@@ -99,13 +69,13 @@ Answer Routes::answer(const Request& request) const {
   }
   if (path == Path::metrics) return metrics();
   if (path == Path::readyz) return readiness();
-  if (path == Path::lp) return {200, json_type, lp_document_, {}};
-  return {200, text_type, "ok\n", {}};
+  if (path == Path::lp) return {.status = 200, .content_type = json_type, .body = lp_document_};
+  return {.status = 200, .content_type = text_type, .body = "ok\n"};
 }
 
 Answer Routes::metrics() const {
   if (refresh_) refresh_();
-  return {200, metrics_type, metrics_.text(), {}};
+  return {.status = 200, .content_type = metrics_type, .body = metrics_.text()};
 }
 
 Answer Routes::readiness() const {
@@ -113,7 +83,9 @@ Answer Routes::readiness() const {
   const bool ready = lines.empty();
   if (ready) lines.emplace_back("ready");
   if (warnings_) std::ranges::move(warnings_(), std::back_inserter(lines));
-  return {ready ? 200U : 503U, text_type, fmt::format("{}\n", fmt::join(lines, "\n")), {}};
+  return {.status = ready ? 200U : 503U,
+          .content_type = text_type,
+          .body = fmt::format("{}\n", fmt::join(lines, "\n"))};
 }
 
 }  // namespace lp::gateway::http

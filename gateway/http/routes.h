@@ -7,6 +7,7 @@
 
 #include "gateway/http/server.h"
 #include "gateway/metrics/metrics.h"
+#include "lib/http/message.h"
 
 namespace lp::gateway::http {
 
@@ -16,18 +17,7 @@ struct Request {
   bool allowed = false;     ///< the client's address is in metrics_allow
 };
 
-struct Answer {
-  unsigned status = 200;
-  std::string_view content_type;
-  std::string body;
-  std::string_view allow;  ///< the Allow header, with 405
-};
-
-/// The answer that consists of its status: the reason phrase as text.
-[[nodiscard]] Answer plain(unsigned status);
-
-/// "Sun, 06 Nov 1994 08:49:37 GMT", whatever the locale.
-[[nodiscard]] std::string http_date(std::int64_t unix_seconds);
+using lp::http::Answer;
 
 /// The references and functions must outlive it. Not thread-safe.
 class Routes {

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "gateway/metrics/metrics.h"
+#include "lib/http/server.h"
 
 namespace lp::gateway::http {
 
@@ -41,8 +42,7 @@ struct HttpOptions {
   std::chrono::milliseconds write_deadline{10'000};  ///< for a whole answer
 };
 
-/// The longest request line with headers that is read. Requests have no body.
-inline constexpr std::size_t max_header_size = 8 * 1024;
+using lp::http::max_header_size;
 
 /// Reasons why the gateway is not ready; empty where it is. Called from the HTTP thread.
 /// Must not block.
