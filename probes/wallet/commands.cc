@@ -5,6 +5,8 @@
 
 #include <algorithm>
 #include <boost/json.hpp>
+#include <filesystem>
+#include <system_error>
 
 #include "lib/base/encoding.h"
 #include "probes/log.h"
@@ -107,6 +109,12 @@ bool is_meant(const Ticket& ticket, const Settings& settings) {
 }
 
 int list(const Settings& settings, WalletController& controller, std::FILE* out) {
+  // Looking makes no file.
+  std::error_code error;
+  if (!settings.wallet.empty() && !std::filesystem::exists(settings.wallet, error) && !error) {
+    print(out, settings, {});
+    return exit_status::ok;
+  }
   const auto wallet = controller.wallet();
   if (!wallet) return report(wallet.error());
   const auto tickets = (*wallet)->list();

@@ -48,6 +48,10 @@ class WalletTicket final : public SpendableTicket {
   HeldTicket held_;
 };
 
+void warn(const ProbeError& error) {
+  log::warning(fmt::format("{}: {}", name(error.code), error.detail));
+}
+
 bool same_address(const net::Url& a, const net::Url& b) {
   return a.host == b.host && a.port == b.port;
 }
@@ -110,9 +114,7 @@ Outcome<SpendableTickets> WalletController::get_ecash_ticket(messages::TicketTyp
   if (!came) return std::unexpected(std::move(came.error()));
   take_all(std::move(*came));
   if (tickets.empty()) return std::unexpected(std::move(withdrawn.error()));
-  if (source_) {
-    log::warning(fmt::format("{}: {}", name(withdrawn.error().code), withdrawn.error().detail));
-  }
+  if (source_) warn(withdrawn.error());
   return tickets;
 }
 
@@ -174,10 +176,20 @@ Outcome<void> WalletController::finish_requested(const Wanted& wanted, std::size
       std::vector<HeldWithdrawal> batch(std::make_move_iterator(withdrawals.begin()),
                                         std::make_move_iterator(end));
       withdrawals.erase(withdrawals.begin(), end);
-      if (auto done = sign_and_keep(*key, std::move(batch), kept); !done) return done;
+      auto done = sign_and_keep(*key, std::move(batch), kept);
+      if (done) continue;
+      // An epoch that the issuer no longer signs for does not stand in the way of the current one.
+      if (done.error().code != ProbeCode::issuer_refused || is_current(*key, wanted)) return done;
+      warn(done.error());
     }
   }
   return {};
+}
+
+/// Whether new tickets are drawn under this key.
+bool WalletController::is_current(const net::ChainKey& key, const Wanted& wanted) const {
+  const auto chosen = choose_key(keys_, wanted.type, wanted.now);
+  return chosen && chosen->expiry == key.expiry;
 }
 
 Outcome<void> WalletController::sign_and_keep(const net::ChainKey& key,

@@ -42,6 +42,7 @@ class WalletController final : public BandwidthController {
   [[nodiscard]] Outcome<void> sign_and_keep(const net::ChainKey& key,
                                             std::vector<HeldWithdrawal> withdrawals,
                                             std::vector<HeldTicket>& kept);
+  [[nodiscard]] bool is_current(const net::ChainKey& key, const Wanted& wanted) const;
   [[nodiscard]] Outcome<void> refresh_keys();
   void tell_where_from();
 

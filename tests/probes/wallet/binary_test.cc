@@ -86,6 +86,11 @@ TEST_F(WalletBinaryTest, AProbeWithdrawsATicketAndSpendsIt) {
   EXPECT_EQ(request.credential.bandwidth_amount, 500'000'000u);
 }
 
+TEST_F(WalletBinaryTest, LookingIntoAWalletThatIsNotThereMakesNone) {
+  EXPECT_TRUE(states().empty());
+  EXPECT_FALSE(std::filesystem::exists(probe_.wallet()));
+}
+
 TEST_F(WalletBinaryTest, OneAddressForChainAndIssuerIsSaid) {
   const ScriptedGateway gateway;
   EXPECT_TRUE(contains(probe(gateway).error_output, "chain and issuer are one address"));

@@ -13,9 +13,14 @@ namespace lp::test {
 class ProbeWithWallet {
  public:
   /// Keeps wallet and token in `dir`.
-  ProbeWithWallet(const TempDir& dir, std::string issuer_url)
-      : wallet_(dir / "wallet.sqlite"), token_(dir / "token"), issuer_url_(std::move(issuer_url)) {
-    write_file(token_, ScriptedIssuer::token, 0600);
+  ProbeWithWallet(const TempDir& dir, std::string issuer_url,
+                  std::string contract = ScriptedIssuer::contract,
+                  const std::string& token = ScriptedIssuer::token)
+      : wallet_(dir / "wallet.sqlite"),
+        token_(dir / "token"),
+        issuer_url_(std::move(issuer_url)),
+        contract_(std::move(contract)) {
+    write_file(token_, token, 0600);
   }
 
   [[nodiscard]] const std::filesystem::path& wallet() const { return wallet_; }
@@ -25,8 +30,8 @@ class ProbeWithWallet {
   [[nodiscard]] ChildOptions options(std::vector<std::string> args) const {
     auto all = without_issuer(std::move(args));
     all.args.insert(all.args.begin(),
-                    {"--chain-url", issuer_url_, "--ecash-contract", ScriptedIssuer::contract,
-                     "--issuer", issuer_url_, "--issuer-token-file", token_.string()});
+                    {"--chain-url", issuer_url_, "--ecash-contract", contract_, "--issuer",
+                     issuer_url_, "--issuer-token-file", token_.string()});
     return all;
   }
   [[nodiscard]] ChildOptions without_issuer(std::vector<std::string> args) const {
@@ -45,6 +50,7 @@ class ProbeWithWallet {
   std::filesystem::path wallet_;
   std::filesystem::path token_;
   std::string issuer_url_;
+  std::string contract_;
 };
 
 }  // namespace lp::test

@@ -49,6 +49,7 @@ struct ScriptedIssuer::Impl {
   ecash::IssuerKey other_key = ecash::IssuerKey::generate();
   std::set<crypto::G1Encoding> debited;
   std::size_t requests = 0;
+  std::uint64_t closed_epoch = 0;
   std::string seen;
 
   int listener = -1;
@@ -179,6 +180,7 @@ struct ScriptedIssuer::Impl {
       if (candidate.type == type && candidate.epoch_id == epoch) key = &candidate;
     }
     if (key == nullptr) return answer(400, R"({"error":"no such key"})");
+    if (epoch == closed_epoch) return answer(409, R"({"error":"epoch_expired"})");
     json::array list;
     for (const auto& item : body.at("blinded").as_array()) {
       const auto& text = item.as_string();
@@ -289,6 +291,11 @@ void ScriptedIssuer::set(ChainFault fault) {
 void ScriptedIssuer::add_key(messages::TicketType type, UnixSeconds expiry) {
   const std::lock_guard lock(impl_->mutex);
   impl_->keys.push_back({8, type, expiry, ecash::IssuerKey::generate()});
+}
+
+void ScriptedIssuer::close_epoch(std::uint64_t epoch_id) {
+  const std::lock_guard lock(impl_->mutex);
+  impl_->closed_epoch = epoch_id;
 }
 
 std::string ScriptedIssuer::url() const {

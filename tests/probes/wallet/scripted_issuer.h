@@ -71,6 +71,9 @@ class ScriptedIssuer {
   /// One more key of epoch 8 for `type`.
   void add_key(messages::TicketType type, UnixSeconds expiry);
 
+  /// From now on nothing is signed for it; the chain still has its keys.
+  void close_epoch(std::uint64_t epoch_id);
+
   [[nodiscard]] std::string url() const;  ///< http://127.0.0.1:PORT
   [[nodiscard]] ecash::PublicKey public_key(messages::TicketType type) const;
 

@@ -282,6 +282,30 @@ TEST_F(WithdrawalTest, ATicketRequestedUnderAKeyThatIsGoneDoesNotHoldUpNewOnes) 
   EXPECT_EQ(states(), (std::vector{TicketState::requested, TicketState::unspent}));
 }
 
+TEST_F(WithdrawalTest, AnEpochThatIsClosedDoesNotHoldUpTicketsOfTheNext) {
+  issuer_.set(IssuerFault::lost_answer);
+  {
+    auto tickets = controller();
+    EXPECT_FALSE(tickets.withdraw(wanted(), 1));
+  }
+  issuer_.set(IssuerFault::none);
+  issuer_.close_epoch(7);
+  {
+    // It is the current one: refused, and nothing more is drawn.
+    auto tickets = controller();
+    const auto kept = tickets.withdraw(wanted(), 1);
+    ASSERT_FALSE(kept);
+    EXPECT_EQ(kept.error().code, ProbeCode::issuer_refused);
+    EXPECT_EQ(states(), std::vector{TicketState::requested});
+  }
+  issuer_.add_key(TicketType::v1_wireguard_entry, expiry() + 7);
+  auto tickets = controller();
+  const auto kept = tickets.withdraw(wanted(), 1);
+  ASSERT_OK(kept);
+  EXPECT_EQ(kept->front().ticket.epoch_id, 8u);
+  EXPECT_EQ(states(), (std::vector{TicketState::requested, TicketState::unspent}));
+}
+
 TEST_F(WithdrawalTest, TheTokenIsReadFromAFileOfItsOwnerAlone) {
   const auto code = [&]() -> std::optional<ProbeCode> {
     const auto token = read_token(token_path());
