@@ -47,15 +47,15 @@ struct TlsFiles {
 struct ServerOptions {
   std::string name;  ///< the Server header
   std::string address;
-  std::uint16_t port = 0;       ///< 0: a free one
-  std::optional<TlsFiles> tls;  ///< TLS 1.2 or later on every connection
+  std::uint16_t port = 0;                      ///< 0: a free one
+  std::optional<TlsFiles> tls = std::nullopt;  ///< TLS 1.2 or later on every connection
 
   /// At the limits a newcomer takes the place of the connection that has made no progress for
   /// longest: with the same address first, then of an address that is not favoured.
   std::size_t max_connections = 256;
   std::size_t max_connections_per_address = 32;  ///< IPv4 /32, IPv6 /64
   /// Addresses whose connections no stranger pushes out. Called on the server's thread.
-  std::function<bool(const messages::IpAddress&)> is_favoured;
+  std::function<bool(const messages::IpAddress&)> is_favoured = {};
   /// For a whole request, from the moment it is waited for; no trickle of bytes renews it.
   std::chrono::milliseconds read_deadline{10'000};
   std::chrono::milliseconds write_deadline{10'000};  ///< for a whole answer

@@ -1,6 +1,7 @@
 #include "tools/issuer/options.h"
 
 #include <fmt/format.h>
+#include <cstdlib>
 
 #include <CLI/CLI.hpp>
 #include <cstdio>
@@ -56,9 +57,13 @@ class CommandLine {
   }
 
   void add_data_dir(CLI::App& command) {
+    // The environment is the default here. CLI11 would read it for the subcommands that are not
+    // used, too, and they would overwrite what a flag of the one that is has said.
+    if (const char* const set = std::getenv("LP_ISSUER_DATA_DIR"); set != nullptr && *set != 0) {
+      options_.data_dir = set;
+    }
     command.add_option("--data-dir", options_.data_dir, "Where the database is")
         ->type_name("DIR")
-        ->envname("LP_ISSUER_DATA_DIR")
         ->capture_default_str();
   }
 

