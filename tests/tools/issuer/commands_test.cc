@@ -142,7 +142,7 @@ TEST_F(Commands, TlsFilesThatDoNotDoAreNamed) {
 
 TEST_F(Commands, EnvironmentIsBelowTheFlagAndAboveTheDefault) {
   init({"--contract", "n1env"});
-  const auto keys = [this](std::vector<std::string> args, const std::string& environment) {
+  const auto keys = [](std::vector<std::string> args, const std::string& environment) {
     return lp::test::run({.program = lp::test::program("lp-issuer"),
                           .args = std::move(args),
                           .environment = {{"LP_ISSUER_DATA_DIR", environment}}})
