@@ -196,6 +196,7 @@ Outcome<void> WalletController::sign_and_keep(const net::ChainKey& key,
                                               std::vector<HeldWithdrawal> withdrawals,
                                               std::vector<HeldTicket>& kept) {
   std::vector<crypto::G1Encoding> blinded;
+  blinded.reserve(withdrawals.size());
   for (const auto& one : withdrawals)
     blinded.push_back(one.withdrawal.blinded());
   const auto signatures = ask_issuer(*source_, withdrawals.front().epoch_id, key.type, blinded);
