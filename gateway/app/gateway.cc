@@ -282,6 +282,9 @@ void Gateway::Impl::shut_down(std::chrono::milliseconds grace) {
   // Whoever waits for a verification refers to the registrar.
   if (verifier) verifier->shut_down();
   if (reconciler) reconciler->shut_down();
+  // A WireGuard that hangs holds its thread, and this one, until the process is ended: the storage
+  // is closed before it where no registration needs it any more.
+  if (storage && registrar && registrar->in_flight() == 0) storage->shut_down();
   // Answers what still waits for WireGuard with a failure; that is undone in the storage.
   if (wireguard) wireguard->shut_down();
   wait_for_registrations(last_compensations);
