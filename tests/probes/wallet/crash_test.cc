@@ -98,6 +98,8 @@ TEST_F(WalletCrash, NoTicketIsLostAndNoneCountedTwice) {
     }
   }
 
+  for (const auto& [state, count] : counts())
+    RecordProperty("left_" + std::string(name(state)), static_cast<int>(count));
   // What was left in the middle comes to its end.
   if (const auto sent = counts()[TicketState::sent]; sent > 0) {
     const auto finished = probe_.run(spend(sent));
