@@ -61,6 +61,16 @@ TEST(Crash, LosesNoAllowanceAndCountsNoneTwice) {
     for (auto& thread : threads)
       thread.join();
     issuer.start();
+    // What was answered was charged before; what was not may have been.
+    const auto requests = [&all](auto member) {
+      std::size_t count = 0;
+      for (const Client& client : all)
+        count += (client.*member).size();
+      return static_cast<std::int64_t>(count * points_per_request);
+    };
+    const std::int64_t used = issuer.used();
+    EXPECT_GE(used, requests(&Client::answers));
+    EXPECT_LE(used, requests(&Client::bodies));
   }
 
   std::size_t asked = 0;
