@@ -44,28 +44,32 @@ class BlsEcashManager final : public EcashManager {
  private:
   using Job = std::unique_ptr<VerificationJob>;
   /// Waits for a fetch that may bring the job's key.
-  void wait_for_key(Job job);
+  void wait_for_key(Job job, const KeyId& id);
+  /// Where there is a place for it.
   void enqueue(Job job, std::shared_ptr<const Key> key);
 
   const EcashOptions options_;
   const WallClock& clock_;
   metrics::Metrics& metrics_;
-  connection::Admission admission_;
+  connection::Admission waiting_;
+  connection::Admission waiting_for_key_;
   const std::unique_ptr<KeyStore> store_;
   VerificationQueue queue_;
   KeyRefresher refresher_;  // last: it pushes into the queue
 };
 
-SignatureDone to_signature_done(std::int64_t amount, bool expired, VerifyDone done) {
-  return [amount, expired, done = std::move(done)](Signature signature) mutable {
-    switch (signature) {
-      case Signature::good:
+VerdictDone to_verdict_done(std::int64_t amount, bool expired, VerifyDone done) {
+  return [amount, expired, done = std::move(done)](Verdict verdict) mutable {
+    switch (verdict) {
+      case Verdict::good:
         return done(Verified{.amount = amount, .expired = expired});
-      case Signature::bad:
+      case Verdict::bad:
         return done(std::unexpected(RegistrationFailure::bad_signature));
-      case Signature::unknown_key:
+      case Verdict::unknown_key:
         return done(std::unexpected(RegistrationFailure::unknown_verification_key));
-      case Signature::not_checked:
+      case Verdict::busy:
+        return done(std::unexpected(RegistrationFailure::gateway_busy));
+      case Verdict::not_checked:
         break;
     }
     done(std::unexpected(RegistrationFailure::shutting_down));
@@ -88,30 +92,31 @@ void BlsEcashManager::verify(Ticket ticket, UnixSeconds now, VerifyDone done) {
   if (!key && !may_come) {
     return done(std::unexpected(RegistrationFailure::unknown_verification_key));
   }
-  auto slot = admission_.admit(ticket.peer, {.connections = options_.max_waiting,
-                                             .per_address = options_.max_waiting_per_address});
-  if (!slot) return done(std::unexpected(RegistrationFailure::gateway_busy));
-  Job job(
-      new VerificationJob{.key = nullptr,
-                          .message = {.gateway = options_.gateway,
-                                      .nullifier = credential.nullifier,
-                                      .bandwidth_amount = credential.bandwidth_amount,
-                                      .expiry = credential.expiry,
-                                      .type = ticket.type},
-                          .signature = std::move(ticket.credential.signature),
-                          .slot = std::move(*slot),
-                          .done = to_signature_done(static_cast<std::int64_t>(worth),
-                                                    now >= credential.expiry, std::move(done))});
+  Job job(new VerificationJob{.key = nullptr,
+                              .peer = ticket.peer,
+                              .message = {.gateway = options_.gateway,
+                                          .nullifier = credential.nullifier,
+                                          .bandwidth_amount = credential.bandwidth_amount,
+                                          .expiry = credential.expiry,
+                                          .type = ticket.type},
+                              .signature = std::move(ticket.credential.signature),
+                              .slot = std::nullopt,
+                              .done = to_verdict_done(static_cast<std::int64_t>(worth),
+                                                      now >= credential.expiry, std::move(done))});
   if (key) return enqueue(std::move(job), std::move(key));
-  wait_for_key(std::move(job));
+  wait_for_key(std::move(job), id);
 }
 
-void BlsEcashManager::wait_for_key(Job job) {
-  const KeyId id{.type = job->message.type, .expiry = job->message.expiry};
+void BlsEcashManager::wait_for_key(Job job, const KeyId& id) {
+  auto slot =
+      waiting_for_key_.admit(job->peer, {.connections = options_.max_waiting_for_key,
+                                         .per_address = options_.max_waiting_for_key_per_address});
+  if (!slot) return answer(std::move(job), Verdict::busy);
+  job->slot.emplace(std::move(*slot));
   KeyRefresher::Waiter waiter = [this, id, job = std::move(job)](bool fetched) mutable {
-    if (!fetched) return answer(std::move(job), Signature::not_checked);
+    if (!fetched) return answer(std::move(job), Verdict::not_checked);
     if (auto key = store_->find(id)) return enqueue(std::move(job), std::move(key));
-    answer(std::move(job), Signature::unknown_key);
+    answer(std::move(job), Verdict::unknown_key);
   };
   if (refresher_.wait_for(id, waiter)) return;
   // A fetch may have ended between the look-up and now.
@@ -119,6 +124,11 @@ void BlsEcashManager::wait_for_key(Job job) {
 }
 
 void BlsEcashManager::enqueue(Job job, std::shared_ptr<const Key> key) {
+  auto slot = waiting_.admit(job->peer, {.connections = options_.max_waiting,
+                                         .per_address = options_.max_waiting_per_address});
+  job->slot.reset();
+  if (!slot) return answer(std::move(job), Verdict::busy);
+  job->slot.emplace(std::move(*slot));
   job->key = std::move(key);
   queue_.push(std::move(job));
 }

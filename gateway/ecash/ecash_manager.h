@@ -28,6 +28,10 @@ struct EcashOptions {
   /// Tickets that may wait at one time: in all, and from one IPv4 /32 or IPv6 /64 (0: no limit).
   std::uint32_t max_waiting = 1'024;
   std::uint32_t max_waiting_per_address = 128;
+  /// Likewise, tickets that wait for a fetch that may bring their key. They have places of their
+  /// own: a chain that hangs and clients with unknown keys must not keep out those with known ones.
+  std::uint32_t max_waiting_for_key = 256;
+  std::uint32_t max_waiting_for_key_per_address = 32;
   std::size_t max_batch = 128;
 };
 

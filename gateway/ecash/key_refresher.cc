@@ -1,6 +1,7 @@
 #include "gateway/ecash/key_refresher.h"
 
 #include <fmt/format.h>
+#include <pthread.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
@@ -61,7 +62,9 @@ KeyRefresher::KeyRefresher(RefreshOptions options, FetchKeys fetch, KeyStore& st
       metrics_(metrics),
       cancel_fd_(make_eventfd()),
       wanted_(true),
-      thread_([this] { run(); }) {}
+      thread_([this] { run(); }) {
+  ::pthread_setname_np(thread_.native_handle(), "lp-keys");
+}
 
 KeyRefresher::~KeyRefresher() {
   shut_down();

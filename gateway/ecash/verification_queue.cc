@@ -1,22 +1,26 @@
 #include "gateway/ecash/verification_queue.h"
 
+#include <pthread.h>
+
 #include <utility>
 
 #include "lib/ecash/verification_key.h"
 
 namespace lp::gateway::ecash {
 
-void answer(std::unique_ptr<VerificationJob> job, Signature result) {
+void answer(std::unique_ptr<VerificationJob> job, Verdict verdict) {
   auto done = std::move(job->done);
   job.reset();
-  done(result);
+  done(verdict);
 }
 
 VerificationQueue::VerificationQueue(unsigned threads, std::size_t max_batch,
                                      metrics::Metrics& metrics)
     : max_batch_(max_batch), metrics_(metrics) {
-  for (unsigned i = 0; i < threads; ++i)
+  for (unsigned i = 0; i < threads; ++i) {
     threads_.emplace_back([this] { run(); });
+    ::pthread_setname_np(threads_.back().native_handle(), "lp-ecash");
+  }
 }
 
 VerificationQueue::~VerificationQueue() {
@@ -32,7 +36,7 @@ void VerificationQueue::push(std::unique_ptr<VerificationJob> job) {
       return;
     }
   }
-  answer(std::move(job), Signature::not_checked);
+  answer(std::move(job), Verdict::not_checked);
 }
 
 std::size_t VerificationQueue::length() const {
@@ -52,7 +56,7 @@ void VerificationQueue::shut_down() {
     if (thread.joinable()) thread.join();
   }
   for (auto& job : left)
-    answer(std::move(job), Signature::not_checked);
+    answer(std::move(job), Verdict::not_checked);
 }
 
 void VerificationQueue::run() {
@@ -89,7 +93,7 @@ void VerificationQueue::verify(Batch batch) {
     auto& job = batch.front();
     const bool good = key->verify(job->message, job->signature).has_value();
     metrics_.batch_verified(1, false);
-    return answer(std::move(job), good ? Signature::good : Signature::bad);
+    return answer(std::move(job), good ? Verdict::good : Verdict::bad);
   }
   std::vector<lp::ecash::UnverifiedTicket> tickets;
   tickets.reserve(batch.size());
@@ -99,7 +103,7 @@ void VerificationQueue::verify(Batch batch) {
   metrics_.batch_verified(batch.size(), verdict.checked_one_by_one);
   for (std::size_t i = 0; i < batch.size(); ++i) {
     const bool good = verdict.tickets[i].has_value();
-    answer(std::move(batch[i]), good ? Signature::good : Signature::bad);
+    answer(std::move(batch[i]), good ? Verdict::good : Verdict::bad);
   }
 }
 

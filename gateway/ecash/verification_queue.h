@@ -7,6 +7,7 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <thread>
 #include <vector>
 
@@ -19,21 +20,23 @@
 
 namespace lp::gateway::ecash {
 
-/// What became of a job. The queue itself says good, bad or, after shut_down, not_checked.
-enum class Signature : std::uint8_t { good, bad, unknown_key, not_checked };
-using SignatureDone = std::move_only_function<void(Signature)>;
+/// What became of a ticket. The queue itself says good, bad or, after shut_down, not_checked.
+enum class Verdict : std::uint8_t { good, bad, unknown_key, busy, not_checked };
+using VerdictDone = std::move_only_function<void(Verdict)>;
 
-/// A ticket that waits. Holds its place among those that may wait until it is answered.
+/// A ticket that waits.
 struct VerificationJob {
   std::shared_ptr<const Key> key;  ///< set before it is pushed
+  messages::IpAddress peer;
   lp::ecash::TicketMessage message;
   Bytes signature;
-  connection::Slot slot;
-  SignatureDone done;
+  /// Its place among those that may wait, held until it is answered.
+  std::optional<connection::Slot> slot;
+  VerdictDone done;
 };
 
 /// Gives the slot back, for whoever is answered may come again at once, and then answers.
-void answer(std::unique_ptr<VerificationJob> job, Signature result);
+void answer(std::unique_ptr<VerificationJob> job, Verdict verdict);
 
 /// Unbounded by itself: who waits is limited by slots.
 class VerificationQueue {

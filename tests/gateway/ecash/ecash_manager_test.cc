@@ -198,6 +198,29 @@ TEST_F(EcashManagerTest, WhoWaitsForAKeyHoldsNobodyUp) {
   EXPECT_EQ(chain_.fetches(), 2);
 }
 
+// A chain that hangs, and clients who ask for keys that there are not.
+TEST_F(EcashManagerTest, WhoWaitsForAKeyTakesNoPlaceFromThoseWithAKnownOne) {
+  auto narrow = options();
+  narrow.max_waiting = 1;
+  narrow.max_waiting_for_key = 3;
+  narrow.max_waiting_for_key_per_address = 2;
+  start_with({entry_.key()}, narrow);
+  auto unknown = ticket();
+  unknown.expiry = start_time + 7 * day;
+  chain_.hold();
+  std::vector<std::future<Result>> waiting;
+  waiting.push_back(verify(unknown));
+  waiting.push_back(verify(unknown));
+  EXPECT_EQ(verify(unknown).get().error(), Failure::gateway_busy);
+  waiting.push_back(verify(unknown, entry_.type, bob));
+  EXPECT_EQ(verify(unknown, entry_.type, bob).get().error(), Failure::gateway_busy);
+  EXPECT_TRUE(verify(ticket()).get());
+  chain_.release();
+  for (auto& one : waiting)
+    EXPECT_EQ(one.get().error(), Failure::unknown_verification_key);
+  EXPECT_TRUE(verify(ticket()).get());
+}
+
 TEST_F(EcashManagerTest, OnlyAnExpiryThatCanBeNewIsAskedFor) {
   start_with({entry_.key()});
   const auto asked = [&](UnixSeconds expiry) {
