@@ -4,6 +4,7 @@
 #include <netinet/in.h>
 #include <openssl/pem.h>
 #include <openssl/ssl.h>
+#include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -67,13 +68,15 @@ struct ScriptedServer::Impl {
   Script script;
   bool stopping = false;
   int connections = 0;
-  int open = 0;
   int most_at_once = 0;
   std::list<int> sockets;
   std::list<std::thread> threads;
   std::thread acceptor;
 
   void accept_all();
+  /// Connections whose client has not closed. One that has is over, even while its script has not
+  /// noticed. Under the mutex.
+  [[nodiscard]] int open_clients() const;
   void serve(int fd, const Script& with);
 };
 
@@ -146,8 +149,14 @@ void ScriptedServer::Impl::serve(int fd, const Script& with) {
   }
   const std::lock_guard lock(mutex);
   sockets.remove(fd);
-  --open;
   ::close(fd);
+}
+
+int ScriptedServer::Impl::open_clients() const {
+  return static_cast<int>(std::ranges::count_if(sockets, [](int fd) {
+    pollfd gone{.fd = fd, .events = POLLRDHUP, .revents = 0};
+    return ::poll(&gone, 1, 0) == 0;
+  }));
 }
 
 void ScriptedServer::Impl::accept_all() {
@@ -160,8 +169,8 @@ void ScriptedServer::Impl::accept_all() {
     }
     if (fd < 0) continue;
     ++connections;
-    most_at_once = std::max(most_at_once, ++open);
     sockets.push_back(fd);
+    most_at_once = std::max(most_at_once, open_clients());
     threads.emplace_back([this, fd, with = script] { serve(fd, with); });
     changed.notify_all();
   }
