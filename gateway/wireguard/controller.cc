@@ -99,9 +99,9 @@ class BackendController final : public Controller {
         std::move(done));
   }
 
-  void list_peers(Done<std::vector<PeerConfig>> done) override {
-    submit<std::vector<PeerConfig>>([this](Backend& backend) { return list(backend); },
-                                    std::move(done));
+  void list_peers(Done<std::vector<PeerState>> done) override {
+    submit<std::vector<PeerState>>([this](Backend& backend) { return list(backend); },
+                                   std::move(done));
   }
 
   [[nodiscard]] bool healthy() const override { return !down_.load(); }
@@ -232,7 +232,7 @@ class BackendController final : public Controller {
       operation->answer_error(unavailable("shutting down"));
   }
 
-  WireguardResult<std::vector<PeerConfig>> list(Backend& backend) {
+  WireguardResult<std::vector<PeerState>> list(Backend& backend) {
     auto peers = backend.list_peers();
     if (peers) {
       known_.clear();

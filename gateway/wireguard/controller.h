@@ -7,11 +7,13 @@
 #include <expected>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <variant>
 #include <vector>
 
 #include "gateway/storage/storage.h"
+#include "lib/base/clock.h"
 #include "lib/crypto/keys.h"
 
 namespace lp::gateway::wireguard {
@@ -25,6 +27,18 @@ struct PeerConfig {
   storage::AddressPair addresses;
 };
 
+/// A peer as the device has it.
+struct PeerState {
+  crypto::X25519Public public_key;
+  /// Nothing where the allowed-ips are anything but one /32 and one /128.
+  std::optional<storage::AddressPair> addresses{};
+  /// The preshared key, and what else add_peer sets besides the addresses, is as add_peer sets it.
+  bool settings_match = true;
+  std::uint64_t rx_bytes = 0;      ///< from the client, since the device has the peer
+  std::uint64_t tx_bytes = 0;      ///< to the client
+  UnixSeconds last_handshake = 0;  ///< 0: none since the device has the peer
+};
+
 struct WireguardError {
   enum class Kind : std::uint8_t { unavailable, timeout, refused };
   Kind kind = Kind::unavailable;
@@ -35,16 +49,19 @@ using WireguardResult = std::expected<T, WireguardError>;
 template <typename T>
 using Done = std::move_only_function<void(WireguardResult<T>)>;
 
-/// One WireGuard device. Called from the controller's thread alone; may block up to the deadline.
+/// One WireGuard device. A backend of a real one gives it its private key and listen port before
+/// anything else, and again where it finds a device without them (restarted empty). Called from the
+/// controller's thread alone; may block up to the deadline.
 class Backend {
  public:
   virtual ~Backend() = default;
-  /// Adds the peer or replaces its allowed-ips. Adding one that is there is no error.
+  /// Adds the peer or replaces its allowed-ips and settings; its counters and session stay. Adding
+  /// one that is there is no error.
   [[nodiscard]] virtual WireguardResult<std::monostate> add_peer(const PeerConfig& peer) = 0;
   /// Removing one that is not there is no error.
   [[nodiscard]] virtual WireguardResult<std::monostate> remove_peer(
       const crypto::X25519Public& key) = 0;
-  [[nodiscard]] virtual WireguardResult<std::vector<PeerConfig>> list_peers() = 0;
+  [[nodiscard]] virtual WireguardResult<std::vector<PeerState>> list_peers() = 0;
 };
 
 /// Nothing real: a map. For local tests and the demo.
@@ -59,7 +76,7 @@ class Controller {
   /// Refused at once (kind unavailable) while the backend is known to be down.
   virtual void add_peer(PeerConfig peer, Done<std::monostate> done) = 0;
   virtual void remove_peer(const crypto::X25519Public& key, Done<std::monostate> done) = 0;
-  virtual void list_peers(Done<std::vector<PeerConfig>> done) = 0;
+  virtual void list_peers(Done<std::vector<PeerState>> done) = 0;
   [[nodiscard]] virtual bool healthy() const = 0;
   /// Peers in WireGuard as of the last operation.
   [[nodiscard]] virtual std::size_t peer_count() const = 0;

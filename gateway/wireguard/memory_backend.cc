@@ -17,11 +17,11 @@ class MemoryBackend final : public Backend {
     return std::monostate{};
   }
 
-  WireguardResult<std::vector<PeerConfig>> list_peers() override {
-    std::vector<PeerConfig> peers;
+  WireguardResult<std::vector<PeerState>> list_peers() override {
+    std::vector<PeerState> peers;
     peers.reserve(peers_.size());
     for (const auto& [key, peer] : peers_)
-      peers.push_back(peer);
+      peers.push_back({.public_key = key, .addresses = peer.addresses});
     return peers;
   }
 

@@ -113,7 +113,7 @@ class ThreadedReconciler final : public Reconciler {
     for (const auto& [key, peer] : *active) {
       if (!is_aligned(peer, *present)) different.push_back(key);
     }
-    for (const auto& [key, addresses] : *present) {
+    for (const auto& [key, state] : *present) {
       if (!active->contains(key)) different.push_back(key);
     }
     comparison.completed = true;
@@ -131,7 +131,7 @@ class ThreadedReconciler final : public Reconciler {
   }
 
   void align_peer(const Key& key, const std::map<Key, PeerConfig>& active,
-                  const std::map<Key, PeerConfig>& present, Comparison& comparison) {
+                  const std::map<Key, PeerState>& present, Comparison& comparison) {
     const auto wanted = active.find(key);
     if (wanted != active.end()) {
       if (!is_aligned(wanted->second, present) && add_peer(wanted->second)) ++comparison.added;
@@ -144,9 +144,10 @@ class ThreadedReconciler final : public Reconciler {
     }
   }
 
-  static bool is_aligned(const PeerConfig& peer, const std::map<Key, PeerConfig>& present) {
+  static bool is_aligned(const PeerConfig& peer, const std::map<Key, PeerState>& present) {
     const auto found = present.find(peer.public_key);
-    return found != present.end() && found->second.addresses == peer.addresses;
+    return found != present.end() && found->second.settings_match &&
+           found->second.addresses == peer.addresses;
   }
 
   std::map<Key, Lease> lease(const std::vector<Key>& keys) {
@@ -177,11 +178,11 @@ class ThreadedReconciler final : public Reconciler {
     return by_key;
   }
 
-  std::optional<std::map<Key, PeerConfig>> list_present() {
-    auto peers = wait_for<WireguardResult<std::vector<PeerConfig>>>(
+  std::optional<std::map<Key, PeerState>> list_present() {
+    auto peers = wait_for<WireguardResult<std::vector<PeerState>>>(
         [this](auto done) { controller_.list_peers(std::move(done)); });
     if (!peers) return std::nullopt;
-    std::map<Key, PeerConfig> by_key;
+    std::map<Key, PeerState> by_key;
     for (const auto& peer : *peers)
       by_key.emplace(peer.public_key, peer);
     return by_key;

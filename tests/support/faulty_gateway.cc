@@ -38,6 +38,7 @@ namespace {
 using lp::crypto::X25519Public;
 using lp::gateway::wireguard::Backend;
 using lp::gateway::wireguard::PeerConfig;
+using lp::gateway::wireguard::PeerState;
 using lp::gateway::wireguard::WireguardError;
 using lp::gateway::wireguard::WireguardResult;
 
@@ -56,8 +57,8 @@ class ScriptedBackend final : public Backend {
     return carry_out<std::monostate>("remove", lp::to_base64(key.bytes),
                                      [&] { return memory_->remove_peer(key); });
   }
-  WireguardResult<std::vector<PeerConfig>> list_peers() override {
-    return carry_out<std::vector<PeerConfig>>("list", "-", [&] { return memory_->list_peers(); });
+  WireguardResult<std::vector<PeerState>> list_peers() override {
+    return carry_out<std::vector<PeerState>>("list", "-", [&] { return memory_->list_peers(); });
   }
 
  private:

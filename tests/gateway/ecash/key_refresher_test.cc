@@ -79,11 +79,13 @@ class KeyRefresherTest : public testing::Test {
   /// Starts it, and lets the first fetch through with `answer`.
   void start(RefreshOptions options, Answer answer) {
     chain_.answer(std::move(answer));
-    chain_.permit();
     refresher_ = std::make_unique<KeyRefresher>(
         options, [this](int) { return chain_.fetch(); }, *store_, clock_, metrics_);
-    // Who waits in it is answered after it.
-    if (auto first = wait_for(unknown_)) (void)first->get();
+    chain_.wait_until_begun(1);
+    auto first = wait_for(unknown_);
+    ASSERT_TRUE(first);
+    chain_.permit();
+    EXPECT_TRUE(first->get());
   }
   std::optional<std::future<bool>> wait_for(const KeyId& id) {
     auto promise = std::make_shared<std::promise<bool>>();
@@ -137,10 +139,9 @@ TEST_F(KeyRefresherTest, ManyWhoMissAKeyWaitForOneFetch) {
 TEST_F(KeyRefresherTest, TicketsBringAboutOneFetchInAWhile) {
   start({.interval = never, .demand_gap = never, .remember = 0ms}, std::vector{a_});
   auto first = wait_for(id(1));
-  if (first) {  // start() may have had the one that is allowed
-    chain_.permit();
-    EXPECT_TRUE(first->get());
-  }
+  ASSERT_TRUE(first);
+  chain_.permit();
+  EXPECT_TRUE(first->get());
   const int begun = chain_.begun();
   for (UnixSeconds i = 2; i < 50; ++i)
     EXPECT_FALSE(wait_for(id(i)));

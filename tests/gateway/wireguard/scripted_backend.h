@@ -99,12 +99,12 @@ class ScriptedBackend final : public gateway::wireguard::Backend {
     script_.peers_.erase(key);
     return std::monostate{};
   }
-  Result<std::vector<PeerConfig>> list_peers() override {
+  Result<std::vector<gateway::wireguard::PeerState>> list_peers() override {
     if (auto error = script_.begin_call(false)) return std::unexpected(*error);
     const std::lock_guard lock(script_.mutex_);
-    std::vector<PeerConfig> peers;
+    std::vector<gateway::wireguard::PeerState> peers;
     for (const auto& [key, peer] : script_.peers_)
-      peers.push_back(peer);
+      peers.push_back({.public_key = key, .addresses = peer.addresses});
     return peers;
   }
 
