@@ -155,8 +155,15 @@ class BackendController final : public Controller {
         lock.lock();
         continue;
       }
+      if (Clock::now() >= next_look_) {
+        lock.unlock();
+        look_at_device();
+        lock.lock();
+        continue;
+      }
       if (waiting_.empty()) {
-        wake_worker_.wait(lock, [this] { return stopping_ || !waiting_.empty() || down_.load(); });
+        wake_worker_.wait_until(lock, next_look_,
+                                [this] { return stopping_ || !waiting_.empty() || down_.load(); });
         continue;
       }
       const auto operation = std::move(waiting_.front());
@@ -177,6 +184,22 @@ class BackendController final : public Controller {
   void probe() {
     if (!list(*backend_)) return;
     down_.store(false);
+    report_recovery();
+  }
+
+  // A device that was restarted has lost its peers, and nobody has noticed who only waits.
+  void look_at_device() {
+    next_look_ = Clock::now() + options_.probe_interval;
+    if (backend_->is_as_left()) return;
+    const auto peers = list(*backend_);
+    if (peers) {
+      report_recovery();
+    } else if (peers.error().kind != WireguardError::Kind::refused) {
+      trip(peers.error().detail);
+    }
+  }
+
+  void report_recovery() {
     std::function<void()> callback;
     {
       const std::lock_guard lock(mutex_);
@@ -252,8 +275,9 @@ class BackendController final : public Controller {
   }
 
   const ControllerOptions options_;
-  const std::unique_ptr<Backend> backend_;  // worker only
-  std::set<crypto::X25519Public> known_;    // worker only
+  const std::unique_ptr<Backend> backend_;                                // worker only
+  std::set<crypto::X25519Public> known_;                                  // worker only
+  Clock::time_point next_look_ = Clock::now() + options_.probe_interval;  // worker only
   std::atomic<std::size_t> peer_count_ = 0;
   std::atomic<bool> down_ = false;
 

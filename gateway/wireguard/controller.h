@@ -62,6 +62,9 @@ class Backend {
   [[nodiscard]] virtual WireguardResult<std::monostate> remove_peer(
       const crypto::X25519Public& key) = 0;
   [[nodiscard]] virtual WireguardResult<std::vector<PeerState>> list_peers() = 0;
+  /// False where the device is gone, or is another one than that which was given key and port: a
+  /// device made anew has no peers. Does not wait for the device, and may be asked often.
+  [[nodiscard]] virtual bool is_as_left() { return true; }
 };
 
 /// Nothing real: a map. For local tests and the demo.
@@ -80,7 +83,8 @@ class Controller {
   [[nodiscard]] virtual bool healthy() const = 0;
   /// Peers in WireGuard as of the last operation.
   [[nodiscard]] virtual std::size_t peer_count() const = 0;
-  /// Called on the controller's thread when a backend that was down answers again.
+  /// Called on the controller's thread when a backend that was down answers again, and when its
+  /// device was restarted.
   virtual void on_recovery(std::function<void()> callback) = 0;
   /// Answers what waits with `unavailable` and ends the threads.
   virtual void shut_down() = 0;
@@ -98,6 +102,9 @@ struct ControllerOptions {
 ///
 /// A breaker: after `unavailable` or `timeout` operations are refused at once, and the backend is
 /// asked for its peers every `probe_interval` until it answers.
+///
+/// A backend that finds its device restarted counts as one that answers again: every
+/// `probe_interval` it is asked, too, whether the device is as it was left.
 [[nodiscard]] std::unique_ptr<Controller> make_controller(std::unique_ptr<Backend> backend,
                                                           ControllerOptions options = {});
 
