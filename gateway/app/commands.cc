@@ -25,10 +25,6 @@ namespace {
 constexpr std::string_view identity_comment =
     "The Ed25519 seed of this gateway's identity. Keep it secret, and keep a copy.";
 
-std::unexpected<Refusal> refuse(ExitCode code, std::string sentence) {
-  return std::unexpected(Refusal{code, std::move(sentence)});
-}
-
 void note(const std::string& sentence) {
   std::fprintf(stderr, "lp-gateway: %s\n", sentence.c_str());
 }

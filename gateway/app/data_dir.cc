@@ -15,10 +15,6 @@
 namespace lp::gateway::app {
 namespace {
 
-std::unexpected<Refusal> refuse(ExitCode code, std::string sentence) {
-  return std::unexpected(Refusal{code, std::move(sentence)});
-}
-
 std::string errno_text() {
   return std::strerror(errno);
 }

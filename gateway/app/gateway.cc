@@ -35,10 +35,6 @@ namespace {
 
 using Started = std::expected<void, Refusal>;
 
-Started refuse(ExitCode code, std::string sentence) {
-  return std::unexpected(Refusal{code, std::move(sentence)});
-}
-
 /// Registrations whose client has gone still end in WireGuard and the database.
 constexpr std::chrono::milliseconds last_registrations{1'000};
 constexpr std::chrono::milliseconds last_compensations{250};

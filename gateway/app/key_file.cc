@@ -36,10 +36,6 @@ void wipe_text(std::string& text) {
   wipe(MutableByteView(reinterpret_cast<std::uint8_t*>(text.data()), text.size()));
 }
 
-std::unexpected<Refusal> refuse(ExitCode code, std::string sentence) {
-  return std::unexpected(Refusal{code, std::move(sentence)});
-}
-
 /// Its mode and kind; what strangers could read is no secret any more.
 std::expected<void, Refusal> check_file(int fd, const std::filesystem::path& path,
                                         std::string_view what) {

@@ -23,10 +23,6 @@ namespace json = boost::json;
 using ecash::Key;
 using ecash::KnownKeys;
 
-std::unexpected<Refusal> refuse(ExitCode code, std::string sentence) {
-  return std::unexpected(Refusal{code, std::move(sentence)});
-}
-
 std::string refusal_json(std::string_view sentence) {
   return json::serialize(
       json::value{{"ok", false}, {"error", json::string_view(sentence.data(), sentence.size())}});

@@ -1,7 +1,9 @@
 // Exit codes of the programs: those of sysexits(3) that they use (lp-gateway(8), "EXIT STATUS").
 #pragma once
 
+#include <expected>
 #include <string>
+#include <utility>
 
 namespace lp {
 
@@ -20,5 +22,8 @@ struct Refusal {
   ExitCode code = ExitCode::internal;
   std::string sentence;
 };
+[[nodiscard]] inline std::unexpected<Refusal> refuse(ExitCode code, std::string sentence) {
+  return std::unexpected(Refusal{code, std::move(sentence)});
+}
 
 }  // namespace lp

@@ -15,6 +15,7 @@
 
 #include "lib/base/encoding.h"
 #include "lib/crypto/random.h"
+#include "tests/support/errno.h"
 
 namespace lp::test {
 namespace {
@@ -23,10 +24,6 @@ struct Address {
   sockaddr_storage storage{};
   socklen_t size = 0;
 };
-
-[[noreturn]] void fail_with_errno(const char* what) {
-  throw std::system_error(errno, std::generic_category(), what);
-}
 
 Address parse(const std::string& host, std::uint16_t port) {
   Address address;

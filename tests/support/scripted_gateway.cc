@@ -20,13 +20,10 @@
 #include "lib/session/state_machine.h"
 #include "lib/wire/frame_reader.h"
 #include "lib/wire/packet.h"
+#include "tests/support/errno.h"
 
 namespace lp::test {
 namespace {
-
-[[noreturn]] void fail_with_errno(const char* what) {
-  throw std::system_error(errno, std::generic_category(), what);
-}
 
 bool initialise_or_throw() {
   if (!crypto::initialise()) throw std::runtime_error("libsodium does not start");

@@ -13,10 +13,6 @@
 namespace lp::issuer {
 namespace {
 
-std::unexpected<Refusal> refuse(ExitCode code, std::string sentence) {
-  return std::unexpected(Refusal{code, std::move(sentence)});
-}
-
 /// Says what SQLite would say less clearly.
 std::expected<void, Refusal> check_file(const std::filesystem::path& file) {
   struct stat status{};
