@@ -133,4 +133,13 @@ Result<Connection> open_reader(const std::filesystem::path& path) {
   return connection;
 }
 
+Result<Connection> open_existing(const std::filesystem::path& path,
+                                 std::chrono::milliseconds lock_timeout) {
+  auto connection = Connection::open(path);
+  if (!connection) return connection;
+  connection->patience().set_limit(lock_timeout);
+  if (auto status = harden(*connection); !status) return std::unexpected(std::move(status.error()));
+  return connection;
+}
+
 }  // namespace lp::sqlite

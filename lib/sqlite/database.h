@@ -2,6 +2,7 @@
 // file into a sentence instead of a surprise.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <filesystem>
 #include <span>
@@ -32,6 +33,12 @@ struct Schema {
 
 /// One more connection to a database that `open_database` has opened, for reading only.
 [[nodiscard]] Result<Connection> open_reader(const std::filesystem::path& path);
+
+/// Opens a database that is there, with the hardening of `open_database` and nothing else of it:
+/// creates, checks, converts and migrates nothing. For programs that look after the databases of
+/// others. One that may not be written is opened for reading, which `is_read_only` tells.
+[[nodiscard]] Result<Connection> open_existing(const std::filesystem::path& path,
+                                               std::chrono::milliseconds lock_timeout);
 
 /// Reads, without writing, whether the database is ours and of a version we know. Fails with
 /// corrupt (no database), unavailable (another program's database), newer_schema.

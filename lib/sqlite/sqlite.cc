@@ -46,7 +46,9 @@ Error last_error(sqlite3* database, std::string_view doing) {
 bool LockPatience::wait(int attempt) noexcept {
   const auto now = std::chrono::steady_clock::now();
   if (attempt == 0) since_ = now;
-  if (now - since_ >= (hurried_.load(std::memory_order_relaxed) ? hurried : normal)) return false;
+  if (now - since_ >=
+      (hurried_.load(std::memory_order_relaxed) ? std::min(hurried, limit_) : limit_))
+    return false;
   std::this_thread::sleep_for(std::chrono::milliseconds(std::min(1 + attempt, 10)));
   return true;
 }

@@ -30,6 +30,8 @@ class LockPatience {
   static constexpr std::chrono::milliseconds normal{5'000};
   static constexpr std::chrono::milliseconds hurried{1'000};
 
+  /// How long to wait instead of `normal`. Before the connection is used.
+  void set_limit(std::chrono::milliseconds limit) noexcept { limit_ = limit; }
   /// From now on waits are short: the program is about to end.
   void hurry() noexcept { hurried_.store(true, std::memory_order_relaxed); }
   /// Waits a little; false once the patience is used up. `attempt` counts from 0 for each lock.
@@ -37,6 +39,7 @@ class LockPatience {
 
  private:
   std::atomic<bool> hurried_ = false;
+  std::chrono::milliseconds limit_ = normal;
   std::chrono::steady_clock::time_point since_;
 };
 
