@@ -14,6 +14,7 @@
 #include <thread>
 
 #include "lib/base/encoding.h"
+#include "lib/crypto/random.h"
 #include "probes/client/lp_registration_client.h"
 #include "tests/support/raw_client.h"
 
@@ -97,6 +98,7 @@ double Exposition::sum(std::string_view family) const {
 }
 
 GatewayProcess::GatewayProcess(Options options) : options_(std::move(options)) {
+  if (!crypto::initialise()) throw std::runtime_error("libsodium does not start");
   const auto made = test::run({.program = program("lp-gateway"),
                                .args = {"init", "--data-dir", (data_ / "gateway").string()}});
   if (made.ended.code != 0) throw std::runtime_error("lp-gateway init: " + made.error_output);
