@@ -4,12 +4,16 @@
 
 #include <algorithm>
 #include <chrono>
+#include <optional>
 #include <string>
 #include <thread>
 #include <utility>
 
 #include "gateway/app/data_dir.h"
+#include "gateway/app/key_file.h"
 #include "gateway/storage/sqlite_storage.h"
+#include "gateway/wireguard/device.h"
+#include "lib/base/encoding.h"
 #include "lib/net/fetch.h"
 
 namespace lp::gateway::app {
@@ -26,6 +30,42 @@ unsigned verification_threads() {
 
 std::unexpected<Refusal> refuse(std::string sentence) {
   return std::unexpected(Refusal{ExitCode::configuration, std::move(sentence)});
+}
+
+bool is_zero(ByteView bytes) {
+  return std::ranges::all_of(bytes, [](std::uint8_t byte) { return byte == 0; });
+}
+
+std::expected<std::optional<wireguard::PresharedKey>, Refusal> read_preshared_key(
+    const Settings& settings) {
+  if (settings.wireguard_preshared_key == "none") return std::nullopt;
+  if (settings.wireguard_preshared_key == "identity") {
+    auto seed = read_key_file(identity_key_file(settings), "identity key");
+    if (!seed) return std::unexpected(std::move(seed.error()));
+    const auto pair = crypto::IdentityKeyPair::from_seed(std::move(*seed));
+    return wireguard::PresharedKey(std::span(pair.identity.bytes));
+  }
+  auto key = from_base64(settings.wireguard_preshared_key);
+  if (!key || key->size() != wireguard::PresharedKey::size)
+    return refuse("wireguard_preshared_key is no key");
+  wireguard::PresharedKey preshared_key(std::span<const std::uint8_t, 32>(key->data(), 32));
+  wipe(*key);
+  return preshared_key;
+}
+
+std::expected<wireguard::DeviceConfig, Refusal> read_device_config(const Settings& settings) {
+  const auto key_file = wireguard_key_file(settings);
+  auto private_key = read_key_file(key_file, "WireGuard key");
+  if (!private_key) return std::unexpected(std::move(private_key.error()));
+  if (is_zero(private_key->bytes())) {
+    return refuse(fmt::format("{}: a key of all zeros is none for WireGuard", key_file.string()));
+  }
+  auto preshared_key = read_preshared_key(settings);
+  if (!preshared_key) return std::unexpected(std::move(preshared_key.error()));
+  return wireguard::DeviceConfig{.interface = settings.wireguard_interface,
+                                 .private_key = std::move(*private_key),
+                                 .listen_port = settings.wireguard_announced_port,
+                                 .preshared_key = std::move(*preshared_key)};
 }
 
 ExitCode exit_code(storage::StorageError::Kind kind) {
@@ -48,15 +88,21 @@ ExitCode exit_code(storage::StorageError::Kind kind) {
 }  // namespace
 
 std::expected<void, Refusal> check_parts(const Settings& settings) {
-  if (settings.wireguard_backend != WireguardBackend::memory) {
-    return refuse("wireguard_backend netlink and uapi are not in this version: set it to memory");
+  if (const auto key = from_base64(settings.wireguard_preshared_key); key && is_zero(*key)) {
+    return refuse(
+        "wireguard_preshared_key of all zeros is none for WireGuard: write none, or a key");
   }
   return {};
 }
 
 std::expected<std::unique_ptr<wireguard::Backend>, Refusal> make_backend(const Settings& settings) {
-  if (auto checked = check_parts(settings); !checked) return std::unexpected(checked.error());
-  return wireguard::make_memory_backend();
+  if (settings.wireguard_backend == WireguardBackend::memory)
+    return wireguard::make_memory_backend();
+  auto device = read_device_config(settings);
+  if (!device) return std::unexpected(std::move(device.error()));
+  if (settings.wireguard_backend == WireguardBackend::uapi)
+    return wireguard::make_uapi_backend(std::move(*device));
+  return wireguard::make_netlink_backend(std::move(*device));
 }
 
 std::expected<std::unique_ptr<ecash::EcashManager>, Refusal> start_ecash(

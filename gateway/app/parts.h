@@ -15,9 +15,11 @@
 
 namespace lp::gateway::app {
 
-/// Fails with configuration where the settings name a part that this version does not have.
+/// Fails with configuration where a part cannot be made with these settings.
 [[nodiscard]] std::expected<void, Refusal> check_parts(const Settings& settings);
 
+/// Reads the keys that a real device is given. Whether there is a device does not matter here: the
+/// controller waits for it.
 [[nodiscard]] std::expected<std::unique_ptr<wireguard::Backend>, Refusal> make_backend(
     const Settings& settings);
 /// The EcashManager, which fetches keys from the chain; not for mock e-cash. Fails with

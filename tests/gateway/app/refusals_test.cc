@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "tests/gateway/app/gateway_process.h"
 
@@ -131,9 +132,29 @@ TEST_F(Refused, MockEcashIsOpenToThePublic) {
   EXPECT_THAT(gateway_->read_line().value_or(""), StartsWith("ready lp=0.0.0.0:"));
 }
 
-TEST_F(Refused, ABackendThatThisVersionLacksIsReplacedByMemory) {
+TEST_F(Refused, AKeyThatWireguardTakesForNoneIsGivenToADevice) {
+  init();
+  const std::string zeros = std::string(43, 'A') + "=";
+  EXPECT_THAT(refusal(78, {"--wireguard-preshared-key=" + zeros}),
+              StartsWith("wireguard_preshared_key of all zeros is none for WireGuard"));
+  test::write_file(in_data_dir("wireguard.key"), zeros + "\n", 0600);
   for (const char* backend : {"--wireguard-backend=netlink", "--wireguard-backend=uapi"}) {
-    EXPECT_THAT(refusal(78, {backend}), HasSubstr("not in this version"));
+    EXPECT_THAT(refusal(78, {backend}),
+                AllOf(StartsWith(in_data_dir("wireguard.key").string()), HasSubstr("all zeros")));
+  }
+}
+
+TEST_F(Refused, ADeviceThatIsNotThereYetKeepsTheGatewayDown) {
+  init();
+  const std::vector<std::pair<std::string, std::string>> devices{
+      {"uapi", "/lp-no-such.sock cannot be connected to: No such file or directory"},
+      {"netlink", "WireGuard interface lp-no-such: "}};
+  for (const auto& [backend, sentence] : devices) {
+    start({"--wireguard-backend=" + backend, "--wireguard-interface=lp-no-such"});
+    EXPECT_TRUE(gateway_->wait_for_error_line(sentence)) << gateway_->error_output();
+    EXPECT_EQ(status("ready"), "false");
+    gateway_->send_signal(SIGTERM);
+    EXPECT_EQ(gateway_->wait().code, 0);
   }
 }
 
