@@ -1,31 +1,64 @@
 // The replay window (lp-protocol(7), "Replay window"): exact over the last 1,024 counters.
 #pragma once
 
-#include <array>
 #include <cstdint>
+#include <span>
+
+#include "lib/replay/dispatch.h"
+#include "lib/replay/kernel.h"
 
 namespace lp::replay {
 
-enum class Verdict : std::uint8_t { accept, duplicate, too_old };
-
-/// The counters up to and including the highest accepted, 1,024 of them. A ring of 16 words indexed
-/// by the counter itself, so that advancing clears only what a jump passes. 144 bytes.
+/// The counters up to and including the highest accepted, 1,024 of them, in 144 bytes.
 ///
 /// Checking and marking are two calls, for a packet must be authenticated between them: a forged
 /// packet never moves the window. Not thread-safe.
 class Window {
  public:
-  static constexpr std::uint64_t size = 1024;
+  static constexpr std::uint64_t size = ring_words * word_bits;
 
   /// What `validate(counter)` would say, changing nothing.
-  [[nodiscard]] Verdict check(std::uint64_t counter) const noexcept;
+  [[nodiscard]] Verdict check(std::uint64_t counter) const noexcept {
+    const std::uint64_t behind = state_.head - counter / word_bits;
+    if (behind >= ring_words) return check_outside(counter);
+    const std::uint64_t word = state_.ring[counter / word_bits % ring_words];
+    return (word & bit_of(counter)) != 0 ? Verdict::duplicate : Verdict::accept;
+  }
+
   /// Accepts and marks `counter`, moving the window where it is the new highest; or says why not.
-  Verdict validate(std::uint64_t counter) noexcept;
+  Verdict validate(std::uint64_t counter) noexcept {
+    const std::uint64_t behind = state_.head - counter / word_bits;
+    if (behind >= ring_words) {
+      // Words are numbers of 58 bits, so the sign of a difference tells which is the greater.
+      if (static_cast<std::int64_t>(behind) > static_cast<std::int64_t>(ring_words)) {
+        return Verdict::too_old;
+      }
+      return validate_outside(counter);
+    }
+    // The head and the 15 words below it lie within the window whatever the highest counter is, and
+    // no bit above it is set. So there is nothing to compare here: one path for counters that are
+    // in order, late or seen before.
+    std::uint64_t& word = state_.ring[counter / word_bits % ring_words];
+    const std::uint64_t bit = bit_of(counter);
+    const std::uint64_t bits = word;
+    if ((bits & bit) != 0) return Verdict::duplicate;
+    word = bits | bit;
+    return Verdict::accept;
+  }
+
+  /// Many counters at once: writes to `verdicts` what validating one after another would say, and
+  /// leaves the window as that would. Takes as many counters as the shorter of the two has; they
+  /// must not overlap. For packets that are authenticated already.
+  void validate(std::span<const std::uint64_t> counters, std::span<Verdict> verdicts) noexcept;
 
  private:
-  std::uint64_t highest_ = 0;
-  std::uint64_t any_ = 0;  // 1 once a counter was accepted: before that 0 is not the highest
-  std::array<std::uint64_t, 16> bits_{};
+  static std::uint64_t bit_of(std::uint64_t counter) noexcept {
+    return std::uint64_t{1} << (counter % word_bits);
+  }
+  [[nodiscard]] Verdict check_outside(std::uint64_t counter) const noexcept;
+  Verdict validate_outside(std::uint64_t counter) noexcept;
+
+  State state_{};
 };
 
 static_assert(sizeof(Window) == 144);
