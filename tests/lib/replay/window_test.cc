@@ -7,6 +7,7 @@
 #include <random>
 #include <vector>
 
+#include "tests/lib/replay/model.h"
 #include "tests/support/vectors.h"
 
 namespace lp::replay {
@@ -19,29 +20,15 @@ static void PrintTo(Verdict verdict, std::ostream* out) {
 
 namespace {
 
-constexpr std::uint64_t end_of_counters = UINT64_MAX;
-
-/// lp-protocol(7), "Replay window", word for word. The set is a sorted vector, for it is copied
-/// often.
-class Model {
- public:
-  [[nodiscard]] Verdict check(std::uint64_t counter) const {
-    if (seen_.empty() || counter > highest()) return Verdict::accept;
-    if (highest() - counter > 1023) return Verdict::too_old;
-    return std::ranges::binary_search(seen_, counter) ? Verdict::duplicate : Verdict::accept;
-  }
-  Verdict validate(std::uint64_t counter) {
-    const Verdict verdict = check(counter);
-    if (verdict == Verdict::accept) {
-      seen_.insert(std::ranges::upper_bound(seen_, counter), counter);
-    }
-    return verdict;
-  }
-  [[nodiscard]] std::uint64_t highest() const { return seen_.back(); }
-
- private:
-  std::vector<std::uint64_t> seen_;
+/// Every test with every kernel that the machine supports.
+class ReplayWindow : public testing::TestWithParam<const Kernel*> {
+ protected:
+  ReplayWindow() { use_kernel(*GetParam()); }
+  ~ReplayWindow() override { use_kernel(*selection().kernel); }
 };
+
+INSTANTIATE_TEST_SUITE_P(Kernel, ReplayWindow, testing::ValuesIn(supported_kernels()),
+                         [](const auto& parameter) { return parameter.param->name; });
 
 /// A window and its model, given the same counters.
 struct Both {
@@ -51,9 +38,13 @@ struct Both {
   /// False where they differ, which also fails the test.
   bool validate(std::uint64_t counter) {
     const Verdict expected = model.check(counter);
-    EXPECT_EQ(window.check(counter), expected) << "check of " << counter;
-    EXPECT_EQ(window.validate(counter), model.validate(counter)) << "counter " << counter;
-    return !testing::Test::HasFailure();
+    const Verdict checked = window.check(counter);
+    const Verdict validated = window.validate(counter);
+    const Verdict right = model.validate(counter);
+    if (checked == expected && validated == right) return true;
+    EXPECT_EQ(checked, expected) << "check of " << counter;
+    EXPECT_EQ(validated, right) << "counter " << counter;
+    return false;
   }
 
   /// Compares the verdict on every counter near the window, changing nothing.
@@ -61,16 +52,24 @@ struct Both {
     const std::uint64_t highest = model.highest();
     const std::uint64_t from = highest < 1100 ? 0 : highest - 1100;
     const std::uint64_t to = highest > end_of_counters - 80 ? end_of_counters : highest + 80;
+    auto next = std::ranges::lower_bound(model.seen(), from);
     for (std::uint64_t counter = from;; ++counter) {
-      EXPECT_EQ(window.check(counter), model.check(counter))
-          << "counter " << counter << ", highest " << highest;
-      if (testing::Test::HasFailure()) return false;
+      const bool seen = next != model.seen().end() && *next == counter;
+      if (seen) ++next;
+      const Verdict expected = counter > highest          ? Verdict::accept
+                               : highest - counter > 1023 ? Verdict::too_old
+                               : seen                     ? Verdict::duplicate
+                                                          : Verdict::accept;
+      if (window.check(counter) != expected) {
+        ADD_FAILURE() << "counter " << counter << ", highest " << highest;
+        return false;
+      }
       if (counter == to) return true;
     }
   }
 };
 
-TEST(ReplayWindow, VerdictDiffersFromTheVectors) {
+TEST_P(ReplayWindow, VerdictDiffersFromTheVectors) {
   for (const auto& vector : test::lp_v1().replay) {
     Window window;
     for (std::size_t i = 0; i < vector.counters.size(); ++i) {
@@ -80,7 +79,7 @@ TEST(ReplayWindow, VerdictDiffersFromTheVectors) {
   }
 }
 
-TEST(ReplayWindow, FirstCounterIsRefused) {
+TEST_P(ReplayWindow, FirstCounterIsRefused) {
   for (const std::uint64_t first :
        {std::uint64_t{0}, std::uint64_t{1}, std::uint64_t{63}, std::uint64_t{64},
         std::uint64_t{1023}, std::uint64_t{1024}, std::uint64_t{1} << 63, end_of_counters}) {
@@ -97,7 +96,7 @@ struct EdgeRow {
   Verdict verdict;
 };
 
-TEST(ReplayWindow, EdgeIsOffByOne) {
+TEST_P(ReplayWindow, EdgeIsOffByOne) {
   constexpr std::uint64_t end = end_of_counters;
   const EdgeRow rows[] = {
       {1023, 0, Verdict::accept},          // exactly 1,023 below
@@ -122,7 +121,7 @@ TEST(ReplayWindow, EdgeIsOffByOne) {
   }
 }
 
-TEST(ReplayWindow, CheckMovesOrMarks) {
+TEST_P(ReplayWindow, CheckMovesOrMarks) {
   Window window;
   ASSERT_EQ(window.validate(100), Verdict::accept);
   for (int i = 0; i < 2; ++i) {
@@ -133,7 +132,7 @@ TEST(ReplayWindow, CheckMovesOrMarks) {
   EXPECT_EQ(window.validate(99), Verdict::accept);
 }
 
-TEST(ReplayWindow, RefusedCounterMovesOrMarks) {
+TEST_P(ReplayWindow, RefusedCounterMovesOrMarks) {
   Both both;
   both.validate(4000);
   both.validate(100);
@@ -179,17 +178,17 @@ void jump_from_every_word_edge(std::uint64_t base) {
   }
 }
 
-TEST(ReplayWindow, JumpClearsTooMuchOrTooLittleAtTheStart) {
+TEST_P(ReplayWindow, JumpClearsTooMuchOrTooLittleAtTheStart) {
   jump_from_every_word_edge(0);
 }
-TEST(ReplayWindow, JumpClearsTooMuchOrTooLittleLater) {
+TEST_P(ReplayWindow, JumpClearsTooMuchOrTooLittleLater) {
   jump_from_every_word_edge(1 << 20);
 }
-TEST(ReplayWindow, JumpClearsTooMuchOrTooLittleNearTheEnd) {
+TEST_P(ReplayWindow, JumpClearsTooMuchOrTooLittleNearTheEnd) {
   jump_from_every_word_edge(end_of_counters - 17 * 64 - 64 - 2048);
 }
 
-TEST(ReplayWindow, EndOfTheCountersWrapsAround) {
+TEST_P(ReplayWindow, EndOfTheCountersWrapsAround) {
   for (std::uint64_t below = 0; below <= 2100; below += below < 130 ? 1 : 61) {
     Both both;
     fill(both, end_of_counters - below, 3);
@@ -235,18 +234,18 @@ void walk(std::uint64_t start, std::uint32_t seed) {
   ASSERT_TRUE(both.compare()) << "seed " << seed;
 }
 
-TEST(ReplayWindow, RandomWalkDiffersFromTheModel) {
+TEST_P(ReplayWindow, RandomWalkDiffersFromTheModel) {
   for (std::uint32_t seed = 0; seed < 40; ++seed)
     walk(seed, seed);
 }
 
-TEST(ReplayWindow, RandomWalkNearTheEndDiffersFromTheModel) {
+TEST_P(ReplayWindow, RandomWalkNearTheEndDiffersFromTheModel) {
   for (std::uint32_t seed = 0; seed < 40; ++seed) {
     walk(end_of_counters - 1'000'000 - seed * 64'000, seed);
   }
 }
 
-TEST(ReplayWindow, TakesMoreThan144Bytes) {
+TEST_P(ReplayWindow, TakesMoreThan144Bytes) {
   EXPECT_EQ(sizeof(Window), 144U);
 }
 
