@@ -1,0 +1,209 @@
+#include "tools/db-maint/options.h"
+
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <map>
+
+#include "tools/db-maint/failure.h"
+#include "tools/db-maint/values.h"
+
+namespace lp::db_maint {
+namespace {
+
+class CommandLine {
+ public:
+  CommandLine() {
+    // One is needed. CLI11 would say so without naming a word that is none, so finish() does.
+    app_.require_subcommand(0, 1);
+    app_.set_version_flag("--version", "lp-db-maint " LP_VERSION, "Print the version and exit");
+    app_.footer(
+        "Options may stand before or after the command. lp-db-maint COMMAND --help has those of "
+        "a\ncommand, lp-db-maint(8) the details.");
+    app_.set_help_flag("-h,--help", "Print this help and exit");
+    for (CLI::App* command : all_commands()) {
+      command->set_help_flag("-h,--help", "Print this help and exit");
+      command->fallthrough();
+    }
+    add_common();
+    add_own();
+  }
+
+  std::expected<Options, ParseEnd> parse(int argc, const char* const* argv) {
+    try {
+      app_.parse(argc, argv);
+    } catch (const CLI::Success& done) {  // --help, --version
+      const bool printed = app_.exit(done) == 0 && std::fflush(stdout) == 0;
+      return std::unexpected(ParseEnd{printed ? 0 : exit_status::cannot_create});
+    } catch (const CLI::ExtrasError& error) {
+      return usage(unknown_argument(error.what()));
+    } catch (const CLI::ParseError& error) {
+      return usage(error.what());
+    }
+    if (app_.get_subcommands().empty()) {
+      return usage(fmt::format("a command is missing: {}", command_names()));
+    }
+    for (const auto& [app, command] : commands_) {
+      if (app->parsed()) options_.command = command;
+    }
+    if (options_.as_of && *options_.as_of > SystemWallClock().now()) {
+      return usage("--as-of is later than the clock: what is not over yet would go");
+    }
+    return options_;
+  }
+
+ private:
+  std::vector<CLI::App*> all_commands() const {
+    std::vector<CLI::App*> all;
+    for (const auto& [app, command] : commands_)
+      all.push_back(app);
+    return all;
+  }
+
+  template <typename T, typename Parse>
+  void add_parsed(CLI::App& app, const std::string& flag, const std::string& type, T& value,
+                  Parse parse, const std::string& help) {
+    app.add_option_function<std::string>(
+           flag,
+           [flag, &value, parse](const std::string& text) {
+             const auto parsed = parse(text);
+             if (!parsed) throw CLI::ValidationError(flag, parsed.error());
+             value = *parsed;
+           },
+           help)
+        ->type_name(type);
+  }
+
+  void add_common() {
+    app_.add_option("--storage", options_.storage, "The database: sqlite:PATH, or a path")
+        ->type_name("STORAGE")
+        ->envname("LP_DB_MAINT_STORAGE")
+        ->capture_default_str();
+    add_parsed(app_, "--lock-timeout", "TIME", options_.lock_timeout, parse_wait,
+               "How long to wait for another process's lock [5s]");
+    app_.add_option("--format", options_.format, "text, json or csv [text]")
+        ->type_name("FORMAT")
+        ->transform(CLI::CheckedTransformer(
+                        std::map<std::string, Format>{
+                            {"text", Format::text}, {"json", Format::json}, {"csv", Format::csv}},
+                        CLI::ignore_case)
+                        .description(""));
+    app_.add_option("--textfile", options_.textfile,
+                    "After success, write metrics for Prometheus's node exporter here")
+        ->type_name("FILE");
+    app_.add_option_function<std::string>(
+            "--as-of",
+            [this](const std::string& text) {
+              const auto parsed = parse_time(text);
+              if (!parsed) throw CLI::ValidationError("--as-of", parsed.error());
+              options_.as_of = *parsed;
+            },
+            "Judge ages as of this time, not later than now")
+        ->type_name("TIME");
+  }
+
+  void add_own() {
+    for (CLI::App* command : {cleanup_, stale_peers_, migrate_})
+      command->add_flag("--dry-run", options_.dry_run,
+                        "Say what would be done, and change nothing");
+    for (CLI::App* command : {cleanup_, stale_peers_}) {
+      command->add_flag("--force", options_.force,
+                        "Also where the clock is more than 7d past the newest ticket");
+    }
+    for (CLI::App* command : {cleanup_, check_}) {
+      add_parsed(*command, "--retention", "TIME", options_.retention, parse_age,
+                 "How long a ticket is remembered after its expiry [30d]");
+    }
+    add_parsed(*cleanup_, "--session-retention", "TIME", options_.session_retention, parse_age,
+               "How long records of lp_sessions are kept [30d]");
+    add_parsed(*stale_peers_, "--days", "DAYS", options_.stale_after, parse_age,
+               "Stale is what was not seen for so long [7]");
+    stale_peers_->add_flag("--remove", options_.remove, "Remove them, with their addresses");
+    add_parsed(*stale_peers_, "--wait", "TIME", options_.wait, parse_wait,
+               "How long to wait while the gateway takes none off WireGuard [90s]");
+    add_parsed(
+        *report_, "--limit", "NUMBER", options_.limit,
+        [](const std::string& text) { return parse_number(text, 1, 10'000'000); },
+        "How many clients [100]");
+    backup_->add_option("file", options_.backup_file, "Where to put it")
+        ->type_name("FILE")
+        ->required();
+  }
+
+  [[nodiscard]] std::string command_names() const {
+    std::string names;
+    for (const CLI::App* command : all_commands())
+      names += (names.empty() ? "" : ", ") + command->get_name();
+    return names;
+  }
+
+  /// Names the first argument that nothing took.
+  [[nodiscard]] std::string unknown_argument(std::string_view otherwise) const {
+    const auto left = app_.remaining(true);
+    if (left.empty()) return std::string(otherwise);
+    const std::string& word = left.front();
+    if (word.starts_with("-"))
+      return fmt::format("unknown flag {}", word.substr(0, word.find('=')));
+    if (!app_.get_subcommands().empty()) return fmt::format("unexpected argument \"{}\"", word);
+    return fmt::format("there is no command \"{}\", but {}", word, command_names());
+  }
+
+  [[nodiscard]] std::unexpected<ParseEnd> usage(std::string_view sentence) const {
+    const auto given = app_.get_subcommands();
+    fmt::print(stderr, "lp-db-maint: {}\nTry lp-db-maint {}--help\n", printable(sentence),
+               given.empty() ? "" : given.front()->get_name() + " ");
+    return std::unexpected(ParseEnd{exit_status::usage});
+  }
+
+  Options options_;
+  CLI::App app_{"Looks after the database of lp-gateway or lp-issuer, also while they run.",
+                "lp-db-maint"};
+  CLI::App* cleanup_ =
+      app_.add_subcommand("cleanup", "Remove tickets long expired and old session records");
+  CLI::App* stale_peers_ =
+      app_.add_subcommand("stale-peers", "List WireGuard peers not seen for long, or remove them");
+  CLI::App* report_ = app_.add_subcommand("report", "Clients by the bandwidth they have used");
+  CLI::App* stats_ = app_.add_subcommand("stats", "What is in the database");
+  CLI::App* check_ = app_.add_subcommand("check", "Look for damage and broken invariants");
+  CLI::App* backup_ = app_.add_subcommand("backup", "Copy the database, also while it is in use");
+  CLI::App* vacuum_ =
+      app_.add_subcommand("vacuum", "Give free pages back; the gateway must be stopped");
+  CLI::App* migrate_ = app_.add_subcommand(
+      "migrate", "Bring the schema to this version; the gateway must be stopped");
+  std::vector<std::pair<CLI::App*, Command>> commands_{
+      {cleanup_, Command::cleanup}, {stale_peers_, Command::stale_peers},
+      {report_, Command::report},   {stats_, Command::stats},
+      {check_, Command::check},     {backup_, Command::backup},
+      {vacuum_, Command::vacuum},   {migrate_, Command::migrate}};
+};
+
+}  // namespace
+
+std::string_view name(Command command) noexcept {
+  switch (command) {
+    case Command::cleanup:
+      return "cleanup";
+    case Command::stale_peers:
+      return "stale-peers";
+    case Command::report:
+      return "report";
+    case Command::stats:
+      return "stats";
+    case Command::check:
+      return "check";
+    case Command::backup:
+      return "backup";
+    case Command::vacuum:
+      return "vacuum";
+    case Command::migrate:
+      return "migrate";
+  }
+  return {};
+}
+
+std::expected<Options, ParseEnd> parse_options(int argc, const char* const* argv) {
+  return CommandLine().parse(argc, argv);
+}
+
+}  // namespace lp::db_maint

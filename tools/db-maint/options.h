@@ -1,0 +1,54 @@
+// The command line of lp-db-maint, and LP_DB_MAINT_* of the environment (lp-db-maint(8)).
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <expected>
+#include <filesystem>
+#include <optional>
+#include <string>
+
+#include "lib/base/clock.h"
+#include "tools/db-maint/table.h"
+
+namespace lp::db_maint {
+
+enum class Command : std::uint8_t {
+  cleanup,
+  stale_peers,
+  report,
+  stats,
+  check,
+  backup,
+  vacuum,
+  migrate,
+};
+/// As it is written.
+[[nodiscard]] std::string_view name(Command command) noexcept;
+
+/// As given; checked but for what needs the system.
+struct Options {
+  Command command = Command::stats;
+  std::string storage{"sqlite:/var/lib/lp-gateway/gateway.sqlite"};
+  std::chrono::milliseconds lock_timeout{5'000};
+  Format format = Format::text;
+  std::filesystem::path textfile;    ///< empty: none
+  std::optional<UnixSeconds> as_of;  ///< the time to judge by, in place of the clock's
+  bool dry_run = false;
+  bool force = false;                             ///< whatever the clock says
+  std::uint64_t retention = 30 * 86'400;          ///< seconds
+  std::uint64_t session_retention = 30 * 86'400;  ///< seconds
+  std::uint64_t stale_after = 7 * 86'400;         ///< seconds
+  bool remove = false;
+  std::chrono::milliseconds wait{90'000};  ///< for the gateway, while it confirms nothing
+  std::int64_t limit = 100;
+  std::filesystem::path backup_file;
+};
+
+/// Parsing ends with this where nothing is to be done: help was printed, or wrong usage was said.
+struct ParseEnd {
+  int exit_code = 0;
+};
+[[nodiscard]] std::expected<Options, ParseEnd> parse_options(int argc, const char* const* argv);
+
+}  // namespace lp::db_maint
