@@ -142,7 +142,7 @@ class NetlinkDevice final : public Device {
                  deadline);
     });
     if (done) return std::monostate{};
-    return std::unexpected(explain(done.error(), "rid of a peer", Kind::refused));
+    return std::unexpected(explain(done.error(), "freed of a peer", Kind::refused));
   }
 
   std::optional<DeviceLife> life() override {
