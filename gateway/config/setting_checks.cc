@@ -3,12 +3,12 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cctype>
 
 #include "gateway/config/log.h"
 #include "gateway/config/values.h"
 #include "lib/base/encoding.h"
 #include "lib/base/secret.h"
+#include "lib/ecash/contract_address.h"
 #include "lib/net/fetch.h"
 
 namespace lp::gateway::config {
@@ -98,11 +98,8 @@ Assigned check_chain_url(const std::string& value) {
 }
 
 Assigned check_contract(const std::string& value) {
-  const bool fits = std::all_of(value.begin(), value.end(), [](unsigned char c) {
-    return std::islower(c) != 0 || std::isdigit(c) != 0;
-  });
-  return fits && value.size() <= 128 ? Assigned{}
-                                     : must("a contract address: lower-case letters and digits");
+  if (value.empty() || ecash::is_contract_address(value)) return {};
+  return must(std::string("a contract address: ").append(ecash::contract_address_rule));
 }
 
 Assigned check_log_level(const std::string& value) {

@@ -135,7 +135,7 @@ asio::awaitable<bool> ConnectionOver<Stream>::serve_request() {
   parser.header_limit(max_header_size);
   // A body is judged by its header, below: Beast's limit would end in an error without an answer.
   parser.body_limit(boost::none);
-  service_.connections.touch(*this);
+  service_.connections.enter(*this, Stage::reading);
   // A point in time for all the reads that the request takes, which is what cuts a trickle.
   transport().expires_after(service_.options.read_deadline);
   error_code error;
@@ -205,6 +205,7 @@ asio::awaitable<bool> ConnectionOver<Stream>::serve_with_body(HeadParser& head_p
                   .peer = peer_,
                   .body = std::move(message.body())};
   const RequestHead head(std::move(message.base()));
+  service_.connections.enter(*this, Stage::answering);
   Answer answer = co_await ask_handler(std::move(request));
   co_return co_await send(std::move(answer), head, head.keep_alive());
 }
@@ -250,11 +251,16 @@ asio::awaitable<bool> ConnectionOver<Stream>::send(Answer answer, const RequestH
   if (!answer.authenticate.empty()) {
     response.set(beast::http::field::www_authenticate, answer.authenticate);
   }
+  if (answer.retry_after.count() > 0) {
+    response.set(beast::http::field::retry_after, std::to_string(answer.retry_after.count()));
+  }
   response.keep_alive(keep_alive);
   response.body() = std::move(answer.body);
   response.prepare_payload();
 
-  service_.connections.touch(*this);
+  // What fits into the socket's buffer reaches the client also where the connection makes room now;
+  // a client that does not take more makes room like one that does not ask.
+  service_.connections.enter(*this, keep_alive ? Stage::reading : Stage::draining);
   transport().expires_after(service_.options.write_deadline);
   error_code error;
   beast::http::response_serializer<beast::http::string_body> serializer(response);

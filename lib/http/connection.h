@@ -5,6 +5,7 @@
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/ssl/context.hpp>
+#include <cstdint>
 #include <list>
 #include <memory>
 
@@ -15,21 +16,33 @@ namespace lp::http {
 
 class Connection;
 
+/// What a connection is at, which decides who makes room for a newcomer.
+enum class Stage : std::uint8_t {
+  reading,    ///< a request is waited for: it takes as long as the client likes
+  answering,  ///< a request is there, and its answer is the server's to give
+  draining,   ///< the last answer has gone out; the client has yet to close
+};
+
 /// The open connections, the one that has made no progress for longest in front.
 class ConnectionTable {
  public:
   explicit ConnectionTable(const ServerOptions& options) : options_(options) {}
 
-  /// Makes room where a limit is reached, by closing another connection. False where only
-  /// connections of favoured addresses could make room for one that is not.
+  /// Makes room where a limit is reached, by closing another connection: one that is draining, or
+  /// else the one that a request is waited for longest. Never one whose request is being answered:
+  /// its client has done its part, and the work would be for nothing. False where nobody can make
+  /// room; for one of a favoured address only other favoured ones that are being answered cannot.
   [[nodiscard]] bool admit(Connection& connection);
-  /// It has made progress: a request has come in or an answer has gone out.
-  void touch(Connection& connection) noexcept;
+  /// It has made progress, and is at this now.
+  void enter(Connection& connection, Stage stage) noexcept;
   void remove(Connection& connection) noexcept;
   void close_all() noexcept;
 
  private:
   [[nodiscard]] bool is_favoured(const Connection& connection) const;
+  /// Of those that `may_go` the one to close first; `order_.end()` where all are being answered.
+  template <typename MayGo>
+  [[nodiscard]] std::list<Connection*>::iterator find_victim(MayGo may_go);
   void evict(std::list<Connection*>::iterator victim) noexcept;
 
   const ServerOptions& options_;
@@ -63,6 +76,7 @@ class Connection {
   friend class ConnectionTable;
   std::list<Connection*>::iterator place_;
   bool listed_ = false;
+  Stage stage_ = Stage::reading;
 };
 
 /// With `tls`, which must outlive it, over TLS.

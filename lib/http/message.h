@@ -1,6 +1,7 @@
 // What goes in and out of the HTTP server.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -30,8 +31,9 @@ struct Answer {
   unsigned status = 200;
   std::string_view content_type{};
   std::string body{};
-  std::string_view allow{};         ///< the Allow header, with 405
-  std::string_view authenticate{};  ///< the WWW-Authenticate header, with 401
+  std::string_view allow{};            ///< the Allow header, with 405
+  std::string_view authenticate{};     ///< the WWW-Authenticate header, with 401
+  std::chrono::seconds retry_after{};  ///< the Retry-After header, with 503; 0: none
 };
 
 inline constexpr std::string_view text_type = "text/plain; charset=utf-8";

@@ -17,6 +17,7 @@
 #include <boost/beast/core.hpp>
 #include <boost/beast/http.hpp>
 #include <cerrno>
+#include <charconv>
 #include <optional>
 #include <utility>
 #include <vector>
@@ -164,6 +165,17 @@ http::request<http::string_body> make_request(const Call& call) {
   return request;
 }
 
+/// RFC 9110, section 10.2.3; the form with a date is passed over.
+std::optional<std::chrono::seconds> retry_after(const http::response_header<>& response) {
+  constexpr unsigned longest = 3'600;
+  const auto text = response[http::field::retry_after];
+  unsigned seconds = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), seconds);
+  const bool whole = error == std::errc{} && end == text.data() + text.size();
+  if (!whole || seconds > longest) return std::nullopt;
+  return std::chrono::seconds(seconds);
+}
+
 template <typename Stream>
 asio::awaitable<FetchResponse> exchange(Call& call, Stream& stream) {
   call.stage = Stage::exchange;
@@ -180,7 +192,8 @@ asio::awaitable<FetchResponse> exchange(Call& call, Stream& stream) {
     if (status >= 100 && status < 200 && status != 101) continue;
     co_return FetchResponse{.status = status,
                             .body = std::move(response.body()),
-                            .date = std::string(response[http::field::date])};
+                            .date = std::string(response[http::field::date]),
+                            .retry_after = retry_after(response)};
   }
   throw Failure{FetchError::Kind::malformed, "interim answers without end"};
 }

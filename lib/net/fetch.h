@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <expected>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -42,6 +43,8 @@ struct FetchResponse {
   unsigned status = 0;  ///< also 3xx, 4xx, 5xx: judging it is the caller's business
   std::string body;
   std::string date;  ///< the Date header as it came
+  /// The Retry-After header where it has a number of seconds, up to an hour.
+  std::optional<std::chrono::seconds> retry_after;
 };
 
 struct FetchError {

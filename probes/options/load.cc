@@ -83,7 +83,8 @@ class WalletArguments {
  public:
   explicit WalletArguments(CLI::App& app)
       : wallet_(app.add_subcommand("wallet", "Show tickets, get new ones, take some out")) {
-    wallet_->require_subcommand(1)->fallthrough();
+    // One is needed. CLI11 would say so without naming a word that is none, so result() does.
+    wallet_->require_subcommand(0, 1)->fallthrough();
     list_ = wallet_->add_subcommand("list", "Show the tickets; with --gateway those for it");
     withdraw_ =
         wallet_->add_subcommand("withdraw", "Get --count tickets for a gateway from the issuer");
@@ -98,11 +99,19 @@ class WalletArguments {
         ->type_name("ID");
   }
 
-  /// Once the command line is parsed; nothing where it is another command.
-  [[nodiscard]] std::expected<std::optional<WalletCommand>, Stop> result() const {
+  /// Once the command line is parsed, with the words that are no command's; nothing where it is
+  /// another command.
+  [[nodiscard]] std::expected<std::optional<WalletCommand>, Stop> result(
+      const Values& words) const {
     if (!wallet_->parsed()) return std::nullopt;
     WalletCommand command;
     command.kind = list_->parsed()       ? WalletCommand::Kind::list
+    if (wallet_->get_subcommands().empty()) {
+      const std::string what =
+          words.empty() ? "a command is missing"
+                        : fmt::format("there is no command '{}'", printable(words.front(), 60));
+      return std::unexpected(usage_error("wallet: " + what + "; it has list, withdraw and export"));
+    }
                    : withdraw_->parsed() ? WalletCommand::Kind::withdraw
                                          : WalletCommand::Kind::export_tickets;
     if (!gateway_.empty()) {
@@ -165,7 +174,7 @@ std::expected<CommandLine, Stop> parse_command_line(const Values& args) {
     if (result->count() > 0) line.values[option->name] = result->results();
   }
   if (decode->parsed()) line.decode = input;
-  auto wallet_command = wallet.result();
+  auto wallet_command = wallet.result(line.targets);
   if (!wallet_command) return std::unexpected(std::move(wallet_command.error()));
   line.wallet = *wallet_command;
   return line;

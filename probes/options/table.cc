@@ -6,6 +6,7 @@
 #include <array>
 #include <utility>
 
+#include "lib/ecash/contract_address.h"
 #include "probes/options/values.h"
 
 namespace lp::probe::options {
@@ -110,12 +111,9 @@ Status set_url(Settings& settings, const Values& values) {
 }
 
 Status set_contract(Settings& settings, const Values& values) {
-  const bool plain = std::ranges::all_of(
-      values.back(), [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9'); });
-  constexpr std::size_t max_size = 128;
-  if (values.back().empty() || values.back().size() > max_size || !plain) {
-    return std::unexpected(fmt::format("'{}' is no contract address: lower-case letters and digits",
-                                       printable(values.back(), 60)));
+  if (!ecash::is_contract_address(values.back())) {
+    return std::unexpected(fmt::format("'{}' is no contract address: {}",
+                                       printable(values.back(), 60), ecash::contract_address_rule));
   }
   settings.ecash_contract = values.back();
   return {};

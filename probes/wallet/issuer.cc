@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <poll.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -165,6 +166,33 @@ Outcome<std::string> read_whole(int fd, const std::string& path) {
                  fmt::format("{}: more than {} bytes", printable(path), max_token_size));
 }
 
+/// False where the call is cancelled meanwhile.
+bool rest(std::chrono::milliseconds time, int cancel_fd) {
+  pollfd cancel{.fd = cancel_fd, .events = POLLIN, .revents = 0};  // -1 is passed over
+  return ::poll(&cancel, 1, static_cast<int>(time.count())) == 0;
+}
+
+/// A server that says when to come again is asked again, within the deadline of the whole. The same
+/// points cost nothing a second time.
+std::expected<net::FetchResponse, FetchError> post_until_served(const net::Url& url,
+                                                                const std::string& body,
+                                                                net::FetchOptions options) {
+  using std::chrono::milliseconds;
+  using Clock = std::chrono::steady_clock;
+  constexpr milliseconds least{100};  // whatever the server says
+  const auto end = Clock::now() + options.deadline;
+  for (;;) {
+    auto response = net::post_json(url, body, options);
+    if (!response || response->status != 503 || !response->retry_after) return response;
+    const auto wait = std::max<milliseconds>(*response->retry_after, least);
+    if (Clock::now() + wait >= end) return response;
+    if (!rest(wait, options.cancel_fd)) {
+      return std::unexpected(FetchError{FetchError::Kind::cancelled, url.to_string()});
+    }
+    options.deadline = std::chrono::duration_cast<milliseconds>(end - Clock::now());
+  }
+}
+
 }  // namespace
 
 Outcome<std::vector<net::ChainKey>> ask_chain(const Source& source) {
@@ -233,7 +261,8 @@ Outcome<std::vector<Bytes>> ask_issuer(const Source& source, std::uint64_t epoch
   while (url.path.ends_with('/'))
     url.path.pop_back();
   url.path += "/v1/sign";
-  const auto response = net::post_json(url, sign_body(epoch_id, type, blinded), options);
+  const auto response =
+      post_until_served(url, sign_body(epoch_id, type, blinded), std::move(options));
   const auto where = printable(source.issuer.to_string());
   if (!response) {
     return refused(issuer_code(response.error().kind), printable(response.error().detail, 400));

@@ -40,9 +40,10 @@ inline constexpr std::size_t max_batch = 64;
 [[nodiscard]] Outcome<std::string> read_token(const std::string& path);
 
 /// One request to the issuer: what it gave for each blinded point, in their order, not looked at
-/// further. Fails with issuer_unreachable, issuer_timeout, issuer_invalid (also another number of
-/// signatures than points), issuer_refused, issuer_token_rejected, issuer_allowance, interrupted,
-/// and as read_token does.
+/// further. An issuer that is busy and says when to come again (503 with Retry-After) is asked
+/// again, as long as `source.limit` allows. Fails with issuer_unreachable, issuer_timeout,
+/// issuer_invalid (also another number of signatures than points), issuer_refused,
+/// issuer_token_rejected, issuer_allowance, interrupted, and as read_token does.
 [[nodiscard]] Outcome<std::vector<Bytes>> ask_issuer(const Source& source, std::uint64_t epoch_id,
                                                      messages::TicketType type,
                                                      std::span<const crypto::G1Encoding> blinded);

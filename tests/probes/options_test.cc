@@ -95,7 +95,7 @@ std::map<std::string, Sample> samples() {
       {"wg-config", {"a", "b", "c", [](const S& s) { return s.wg_config; }}},
       {"wallet", {"a", "b", "c", [](const S& s) { return s.wallet; }}},
       {"chain-url", url_sample<&S::chain_url>()},
-      {"ecash-contract", {"a1", "b2", "c3", [](const S& s) { return s.ecash_contract; }}},
+      {"ecash-contract", {"n1a", "n1b", "n1c", [](const S& s) { return s.ecash_contract; }}},
       {"issuer", url_sample<&S::issuer>()},
       {"issuer-token-file", {"a", "b", "c", [](const S& s) { return s.issuer_token_file; }}},
       {"allow-insecure-chain", flag<&S::allow_insecure_chain>()},
@@ -284,8 +284,8 @@ TEST_F(OptionsTest, ContradictionsAreRefusedWithOneSentence) {
            {{"--chain-url", "ftp://a", target}, "--chain-url"},
            {{"--chain-url", "https://a?b", target}, "no query"},
            {{"--ecash-contract", "../x", target}, "contract address"},
-           {{"wallet"}, "required"},
-           {{"wallet", "lose"}, "required"},
+           {{"wallet"}, "list, withdraw and export"},
+           {{"wallet", "lose"}, "no command 'lose'"},
            {{"wallet", "list", target}, "no TARGET"},
            {{"wallet", "list", "--format", "nagios"}, "text or json"},
            {{"wallet", "list", "--gateway", "x"}, "--gateway"},
@@ -317,7 +317,7 @@ TEST_F(OptionsTest, TokensAndKeysGoOverTlsOrLoopbackOrOnRequest) {
   const std::string target = id1 + "@127.0.0.1";
   const auto load_urls = [&](const std::string& chain, const std::string& issuer,
                              std::vector<std::string> more = {}) {
-    more.insert(more.end(), {"--chain-url", chain, "--ecash-contract", "a1", "--issuer", issuer,
+    more.insert(more.end(), {"--chain-url", chain, "--ecash-contract", "n1a", "--issuer", issuer,
                              "--issuer-token-file", "f", target});
     return load(more, environment());
   };

@@ -168,15 +168,14 @@ Outcome rotate_keys(const Options& options) {
   if (auto rotated = store.rotate(now()); !rotated) {
     return std::unexpected(database_refusal(options.data_dir, rotated.error()));
   }
-  const auto newest = store.newest_expiry();
-  if (!newest) return std::unexpected(database_refusal(options.data_dir, newest.error()));
-  const UnixSeconds next = next_expiry(*newest, now(), issuer->authority.epoch_length);
-  if (next - now() > key_horizon) {
+  const auto next = store.next_expiry(now());
+  if (!next) return std::unexpected(database_refusal(options.data_dir, next.error()));
+  if (*next - now() > key_horizon) {
     return std::unexpected(
         Refusal{ExitCode::unavailable,
                 fmt::format("the next epoch would expire at {}: gateways ask for no key that "
                             "expires more than {} ahead",
-                            print_time(next), print_duration(key_horizon))});
+                            print_time(*next), print_duration(key_horizon))});
   }
   const auto epoch = store.add_epoch(now());
   if (!epoch) return std::unexpected(database_refusal(options.data_dir, epoch.error()));

@@ -1,7 +1,7 @@
 // When epochs begin and end.
 #pragma once
 
-#include <algorithm>
+#include <cstddef>
 #include <cstdint>
 
 #include "lib/base/clock.h"
@@ -17,14 +17,16 @@ inline constexpr std::size_t epochs_ahead = 2;
 inline constexpr std::uint64_t key_horizon = 60 * 86'400;
 inline constexpr std::uint64_t max_epoch_length = key_horizon / epochs_ahead;
 inline constexpr std::uint64_t default_epoch_length = 7 * 86'400;
-/// How long expired keys stay, for whoever's clock is late. Nothing is signed with them.
+/// How long expired keys stay, counted from the moment at which they were first seen to be expired:
+/// a clock that is ahead for less than that loses none. Nothing is signed with them.
 inline constexpr std::uint64_t default_retention = 86'400;
 
-/// The expiry of the epoch after the one that expires at `newest` (0: there is none): the first
-/// multiple of the length that neither has come nor is taken.
-[[nodiscard]] constexpr UnixSeconds next_expiry(UnixSeconds newest, UnixSeconds now,
-                                                std::uint64_t length) noexcept {
-  return (std::max(newest, now) / length + 1) * length;
+/// Epochs expire at the multiples of their length: the `n`th such time after `now`, from 0. What
+/// epochs there are has no part in it: those that a clock which was ahead has left in the far
+/// future take no place in the present.
+[[nodiscard]] constexpr UnixSeconds expiry_after(UnixSeconds now, std::uint64_t length,
+                                                 std::size_t n) noexcept {
+  return (now / length + 1 + n) * length;
 }
 
 }  // namespace lp::issuer

@@ -2,25 +2,16 @@
 
 #include <fmt/format.h>
 
-#include <boost/json.hpp>
-
-#include "lib/base/encoding.h"
-#include "lib/log/log.h"
 #include "tools/issuer/token.h"
 
 namespace lp::issuer {
 namespace {
 
-namespace json = boost::json;
-
 /// More keys than are in use at any time: two or three epochs of four types.
 constexpr std::size_t max_cached_keys = 64;
 
 std::unexpected<Refused> failed(const sqlite::Error& error) {
-  log::write_limited(log::Level::error, "database", fmt::format("the database {}", error.detail));
-  return std::unexpected(Refused{.status = 503,
-                                 .code = "unavailable",
-                                 .message = "the issuer cannot use its database; try again"});
+  return std::unexpected(database_failed(error));
 }
 
 std::unexpected<Refused> unauthorised() {
@@ -57,23 +48,6 @@ std::unexpected<Refused> refused(WithdrawalRefusal refusal, const SignRequest& r
 std::expected<void, Refused> Issuer::rotate() {
   if (auto rotated = store_.rotate(clock_.now()); !rotated) return failed(rotated.error());
   return {};
-}
-
-std::expected<std::string, Refused> Issuer::verification_keys() {
-  if (auto rotated = rotate(); !rotated) return std::unexpected(rotated.error());
-  const auto rows = store_.public_keys();
-  if (!rows) return failed(rows.error());
-  json::array keys;
-  keys.reserve(rows->size());
-  for (const PublicKeyRow& row : *rows) {
-    const std::string_view type = messages::name(row.type);
-    keys.push_back(json::object{{"epoch_id", row.epoch.id},
-                                {"ticket_type", json::string_view(type.data(), type.size())},
-                                {"expiry", row.epoch.expiry},
-                                {"public_key", to_base64(row.public_key)}});
-  }
-  const json::object answer{{"data", json::object{{"keys", std::move(keys)}}}};
-  return json::serialize(answer) + "\n";
 }
 
 std::expected<TokenId, Refused> Issuer::authenticate(std::string_view token) {

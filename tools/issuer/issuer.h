@@ -1,11 +1,10 @@
-// The authority: its keys as the chain shows them, and blind signing against allowances. For one
-// thread, the worker's; it blocks on the database and on curve arithmetic.
+// The authority: blind signing against allowances. For one thread, which blocks on the database and
+// on curve arithmetic.
 #pragma once
 
 #include <cstddef>
 #include <expected>
 #include <map>
-#include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
@@ -23,9 +22,6 @@ class Issuer {
   /// Clock and counters must outlive it.
   Issuer(Store store, const WallClock& clock, Counters& counters)
       : store_(std::move(store)), clock_(clock), counters_(counters) {}
-
-  /// {"data":{"keys":[…]}}: what the contract answers to {"verification_keys":{}}.
-  [[nodiscard]] std::expected<std::string, Refused> verification_keys();
 
   /// Signs the points of a request body for the bearer of `token`. Charged and recorded before
   /// anything is signed; what was signed for this token before is signed again without a charge.

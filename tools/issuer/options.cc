@@ -1,13 +1,14 @@
 #include "tools/issuer/options.h"
 
 #include <fmt/format.h>
-#include <cstdlib>
 
 #include <CLI/CLI.hpp>
 #include <cstdio>
+#include <cstdlib>
 #include <vector>
 
 #include "lib/base/exit_code.h"
+#include "lib/ecash/contract_address.h"
 #include "tools/issuer/values.h"
 
 namespace lp::issuer {
@@ -18,13 +19,13 @@ constexpr std::int64_t ephemeral_allowance = 1'000'000;
 class CommandLine {
  public:
   CommandLine() {
-    app_.require_subcommand(1);
+    // One is needed. CLI11 would say so without naming a word that is none, so finish() does.
+    for (CLI::App* with_commands : {&app_, token_, keys_})
+      with_commands->require_subcommand(0, 1);
     app_.set_version_flag("--version", "lp-issuer " LP_VERSION, "Print the version and exit");
     app_.footer(
         "lp-issuer(8) has the details. Every flag of run, and --data-dir, can also be set "
         "in the\nenvironment: --http-port as LP_ISSUER_HTTP_PORT.");
-    token_->require_subcommand(1);
-    keys_->require_subcommand(0, 1);
     for (CLI::App* command : all_commands())
       command->set_help_flag("-h,--help", "Print this help and exit");
     for (CLI::App* command :
@@ -43,6 +44,8 @@ class CommandLine {
     } catch (const CLI::Success& done) {  // --help, --version
       const bool printed = app_.exit(done) == 0 && std::fflush(stdout) == 0;
       return std::unexpected(ParseEnd{printed ? 0 : static_cast<int>(ExitCode::cannot_create)});
+    } catch (const CLI::ExtrasError& error) {
+      return usage(unknown_argument(error.what()));
     } catch (const CLI::ParseError& error) {
       return usage(error.what());
     }
@@ -137,9 +140,12 @@ class CommandLine {
 
   /// What the flags mean together.
   std::expected<void, std::string> finish() {
+    if (const CLI::App& last = last_command(); &last == &app_ || &last == token_) {
+      return std::unexpected(fmt::format("a command is missing: {}", commands_of(last)));
+    }
     options_.command = command();
-    if (!options_.contract.empty() && !is_contract_address(options_.contract)) {
-      return std::unexpected("--contract must be 3 to 128 letters, digits, '-', '_' and '.'");
+    if (!options_.contract.empty() && !ecash::is_contract_address(options_.contract)) {
+      return std::unexpected(fmt::format("--contract must be {}", ecash::contract_address_rule));
     }
     if (!is_label(options_.label)) {
       return std::unexpected("--label must be at most 64 bytes without control characters");
@@ -206,13 +212,39 @@ class CommandLine {
     return keys_rotate_->parsed() ? Command::keys_rotate : Command::keys_list;
   }
 
+  /// The command that was given, as far as the words went: `token` of "token dance".
+  [[nodiscard]] const CLI::App& last_command() const {
+    const CLI::App* last = &app_;
+    while (!last->get_subcommands().empty())
+      last = last->get_subcommands().front();
+    return *last;
+  }
+
+  /// "add, list, revoke"
+  [[nodiscard]] static std::string commands_of(const CLI::App& app) {
+    std::string names;
+    for (const CLI::App* command : app.get_subcommands({}))
+      names += (names.empty() ? "" : ", ") + command->get_name();
+    return names;
+  }
+
+  /// Names the first argument that nothing took.
+  [[nodiscard]] std::string unknown_argument(std::string_view otherwise) const {
+    const auto left = app_.remaining(true);
+    if (left.empty()) return std::string(otherwise);
+    const std::string& word = left.front();
+    if (word.starts_with("-"))
+      return fmt::format("unknown flag {}", word.substr(0, word.find('=')));
+    const std::string commands = commands_of(last_command());
+    if (commands.empty()) return fmt::format("unexpected argument \"{}\"", word);
+    return fmt::format("there is no command \"{}\", but {}", word, commands);
+  }
+
   [[nodiscard]] std::unexpected<ParseEnd> usage(std::string_view sentence) const {
-    std::string command = "lp-issuer";
-    for (const CLI::App* app = &app_; !app->get_subcommands().empty();) {
-      app = app->get_subcommands().front();
-      command += " " + app->get_name();
-    }
-    std::fprintf(stderr, "lp-issuer: %s\nTry %s --help\n", std::string(sentence).c_str(),
+    std::string command;
+    for (const CLI::App* app = &last_command(); app != nullptr; app = app->get_parent())
+      command.insert(0, app->get_name() + " ");
+    std::fprintf(stderr, "lp-issuer: %s\nTry %s--help\n", std::string(sentence).c_str(),
                  command.c_str());
     return std::unexpected(ParseEnd{static_cast<int>(ExitCode::usage)});
   }

@@ -69,7 +69,7 @@ std::expected<std::size_t, http::Answer> Routes::begin(const http::Head& head) {
 
 std::expected<std::size_t, http::Answer> Routes::begin_query(const http::Head& head) const {
   if (!is_read(head.method)) return std::unexpected(not_allowed("GET, HEAD"));
-  auto checked = check_smart_query(http::path_of(head.target), contract_);
+  auto checked = check_smart_query(http::path_of(head.target), address_);
   if (!checked) return std::unexpected(std::move(checked.error()));
   return 0;
 }
@@ -86,19 +86,20 @@ void Routes::handle(http::Request request, Done done) {
     counters_.count_request(route_name(http::path_of(call->request.target)), made.status);
     call->done(std::move(made));
   };
-  if (worker_.post(job)) return;
   const std::string_view path = http::path_of(call->request.target);
+  Worker& worker = path == sign_path ? issuer_.worker : contract_.worker;
+  if (worker.post(job)) return;
   counters_.count_request(route_name(path), 503);
   call->done(busy(path));
 }
 
 http::Answer Routes::answer(const http::Request& request) try {
   if (http::path_of(request.target) != sign_path) {
-    auto keys = issuer_.verification_keys();
+    auto keys = contract_.service.verification_keys();
     if (!keys) return chain_error(keys.error().status, keys.error().message);
     return {.content_type = http::json_type, .body = *std::move(keys)};
   }
-  const auto signatures = issuer_.sign(bearer_token(request.authorization), request.body);
+  const auto signatures = issuer_.service.sign(bearer_token(request.authorization), request.body);
   return signatures ? signatures_answer(*signatures) : refused_answer(signatures.error());
 } catch (const std::exception& failure) {
   log::write_limited(log::Level::error, "request",

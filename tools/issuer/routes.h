@@ -8,6 +8,7 @@
 #include <string>
 
 #include "lib/http/server.h"
+#include "tools/issuer/contract.h"
 #include "tools/issuer/counters.h"
 #include "tools/issuer/issuer.h"
 #include "tools/issuer/worker.h"
@@ -16,9 +17,17 @@ namespace lp::issuer {
 
 class Routes final : public http::Handler {
  public:
-  /// The references must outlive it; `issuer` is used on the worker's thread.
-  Routes(std::string contract, Issuer& issuer, Worker& worker, Counters& counters)
-      : contract_(std::move(contract)), issuer_(issuer), worker_(worker), counters_(counters) {}
+  /// One that answers, and the thread that it is used on.
+  template <typename T>
+  struct On {
+    T& service;
+    Worker& worker;
+  };
+
+  /// The references must outlive it. Each has a worker of its own: what waits to be signed keeps no
+  /// query waiting.
+  Routes(std::string address, On<Contract> contract, On<Issuer> issuer, Counters& counters)
+      : address_(std::move(address)), contract_(contract), issuer_(issuer), counters_(counters) {}
 
   [[nodiscard]] std::expected<std::size_t, http::Answer> begin(const http::Head& head) override;
   void handle(http::Request request, Done done) override;
@@ -28,9 +37,9 @@ class Routes final : public http::Handler {
   /// On the worker's thread.
   [[nodiscard]] http::Answer answer(const http::Request& request);
 
-  const std::string contract_;
-  Issuer& issuer_;
-  Worker& worker_;
+  const std::string address_;  ///< the contract's
+  On<Contract> contract_;
+  On<Issuer> issuer_;
   Counters& counters_;
 };
 

@@ -21,8 +21,13 @@
 namespace lp::issuer {
 namespace {
 
-/// Requests that wait for the worker. A full one of 64 points takes it some 20 ms.
-constexpr std::size_t queue_limit = 256;
+/// Connections, all of which one address may have: behind one there may be many, a proxy for one.
+constexpr std::size_t max_connections = 512;
+/// Requests that wait to be signed. A full one of 64 points takes some 20 ms, so that the last one
+/// is answered before its client gives up, and whoever comes after it comes again.
+constexpr std::size_t sign_queue = 128;
+/// Queries that wait. Each takes a fraction of a millisecond.
+constexpr std::size_t query_queue = max_connections;
 /// How often keys are looked after where nobody asks.
 constexpr timespec rotation_interval{.tv_sec = 30, .tv_nsec = 0};
 
@@ -54,6 +59,8 @@ http::ServerOptions server_options(const Options& options) {
                              .address = options.http_address,
                              .port = options.http_port,
                              .tls = std::nullopt,
+                             .max_connections = max_connections,
+                             .max_connections_per_address = max_connections,
                              .is_favoured = is_loopback};
   if (!options.tls_cert.empty()) server.tls = {options.tls_cert, options.tls_key};
   return server;
@@ -73,15 +80,20 @@ void wait_for_signal(Function look_after) {
 }
 
 /// `extra` is the end of the ready line.
-Outcome serve(Opened opened, const Options& options, const std::string& extra) {
+Outcome serve(const std::filesystem::path& data_dir, Opened opened, const Options& options,
+              const std::string& extra) {
+  auto second = Store::open(database_file(data_dir));
+  if (!second) return std::unexpected(database_refusal(data_dir, second.error()));
   const SystemWallClock clock;
   Counters counters;
+  Contract contract(*std::move(second), clock);
   Issuer issuer(std::move(opened.store), clock, counters);
   if (auto rotated = issuer.rotate(); !rotated) {
     return std::unexpected(Refusal{ExitCode::unavailable, rotated.error().message});
   }
-  Worker worker(queue_limit);
-  Routes routes(opened.authority.contract, issuer, worker, counters);
+  Worker answering("lp-contract", query_queue);
+  Worker signing("lp-signer", sign_queue);
+  Routes routes(opened.authority.contract, {contract, answering}, {issuer, signing}, counters);
   const auto server = http::start_server(server_options(options), routes);
   if (!server) return std::unexpected(server.error());
   log::info(fmt::format("lp-issuer " LP_VERSION " serves {} on {}",
@@ -92,8 +104,8 @@ Outcome serve(Opened opened, const Options& options, const std::string& extra) {
   // Whoever started it and closed the pipe still wants it to run.
   if (!printed) log::warning(printed.error().sentence);
   wait_for_signal([&] {
-    Worker::Job job = [&issuer] { (void)issuer.rotate(); };
-    (void)worker.post(job);  // where it is full, requests look after the keys
+    Worker::Job job = [&contract] { (void)contract.verification_keys(); };
+    (void)answering.post(job);  // where it is full, requests look after the keys
   });
   (*server)->shut_down();
   log::info("stopped");
@@ -117,7 +129,7 @@ Outcome serve_ephemeral(const Options& options) {
   const std::string token = generate_token();
   const auto id = issuer->store.add_token(hash_token(token), "ephemeral", options.allowances, now);
   if (!id) return std::unexpected(database_refusal(directory.path(), id.error()));
-  return serve(*std::move(issuer), options, " token=" + token);
+  return serve(directory.path(), *std::move(issuer), options, " token=" + token);
 }
 
 }  // namespace
@@ -132,7 +144,7 @@ Outcome run(const Options& options) {
   if (options.ephemeral) return serve_ephemeral(options);
   auto opened = open_issuer(options.data_dir);
   if (!opened) return std::unexpected(opened.error());
-  return serve(*std::move(opened), options, "");
+  return serve(options.data_dir, *std::move(opened), options, "");
 }
 
 }  // namespace lp::issuer

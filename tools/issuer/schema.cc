@@ -10,7 +10,7 @@ namespace {
 // `allowed` and `used` stand side by side under a CHECK, so that no way of writing the file can
 // give out more than was allowed. A withdrawal has no time: when a point was signed is nobody's
 // business after the answer.
-constexpr std::array<const char*, 1> migrations{R"sql(
+constexpr std::array<const char*, 2> migrations{R"sql(
 CREATE TABLE authority (
   id INTEGER PRIMARY KEY CHECK (id = 1),
   contract TEXT NOT NULL,
@@ -57,6 +57,9 @@ CREATE TABLE withdrawals (
   PRIMARY KEY (token_id, epoch_id, ticket_type, point)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX withdrawals_epoch ON withdrawals (epoch_id);
+)sql",
+                                                R"sql(
+ALTER TABLE epochs ADD COLUMN expired_since INTEGER;
 )sql"};
 
 }  // namespace

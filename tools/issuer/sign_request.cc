@@ -8,6 +8,7 @@
 
 #include "lib/base/encoding.h"
 #include "lib/base/error.h"
+#include "lib/log/log.h"
 
 namespace lp::issuer {
 namespace {
@@ -81,6 +82,13 @@ http::Answer json_answer(unsigned status, const json::object& object) {
 
 }  // namespace
 
+Refused database_failed(const sqlite::Error& error) {
+  log::write_limited(log::Level::error, "database", fmt::format("the database {}", error.detail));
+  return {.status = 503,
+          .code = "unavailable",
+          .message = "the issuer cannot use its database; try again"};
+}
+
 std::expected<SignRequest, Refused> parse_sign_request(std::string_view body) {
   const auto object = parse_object(body);
   if (!object) return std::unexpected(object.error());
@@ -117,6 +125,7 @@ http::Answer refused_answer(const Refused& refused) {
   if (refused.index) object["index"] = *refused.index;
   http::Answer answer = json_answer(refused.status, object);
   if (refused.status == 401) answer.authenticate = "Bearer";
+  if (refused.status == 503) answer.retry_after = retry_after;
   return answer;
 }
 

@@ -1,6 +1,7 @@
 // The body of POST /v1/sign, and its answers (docs/ecash.md, "Withdrawal").
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <expected>
 #include <optional>
@@ -11,12 +12,16 @@
 #include "lib/crypto/bls.h"
 #include "lib/http/message.h"
 #include "lib/messages/registration.h"
+#include "lib/sqlite/sqlite.h"
 
 namespace lp::issuer {
 
 inline constexpr std::size_t max_points = 64;
 /// Room for `max_points` points and then some white space.
 inline constexpr std::size_t max_sign_body = 16 * 1024;
+
+/// When whoever was answered 503 may come again.
+inline constexpr std::chrono::seconds retry_after{1};
 
 /// Why a request was refused, as the client is told.
 struct Refused {
@@ -25,6 +30,9 @@ struct Refused {
   std::string message;                 ///< one sentence, without full stop
   std::optional<std::size_t> index{};  ///< the point at fault, from 0
 };
+
+/// What is told of a database that fails; why, is logged.
+[[nodiscard]] Refused database_failed(const sqlite::Error& error);
 
 struct SignRequest {
   std::int64_t epoch_id = 0;

@@ -6,6 +6,7 @@
 #include <optional>
 
 #include "lib/base/encoding.h"
+#include "tools/issuer/sign_request.h"
 
 namespace lp::issuer {
 namespace {
@@ -61,7 +62,10 @@ http::Answer chain_error(unsigned status, std::string_view message) {
   const json::object error{{"code", code},
                            {"message", json::string_view(message.data(), message.size())},
                            {"details", json::array()}};
-  return {.status = status, .content_type = http::json_type, .body = json::serialize(error) + "\n"};
+  http::Answer answer{
+      .status = status, .content_type = http::json_type, .body = json::serialize(error) + "\n"};
+  if (status == 503) answer.retry_after = retry_after;
+  return answer;
 }
 
 std::expected<void, http::Answer> check_smart_query(std::string_view path,

@@ -36,7 +36,7 @@ constexpr std::array<std::string_view, 12> texts{
     "JOIN signing_keys k ON k.epoch_id = e.id ORDER BY e.expiry, k.ticket_type",
     // epoch, type
     "SELECT secret FROM signing_keys WHERE epoch_id = ?1 AND ticket_type = ?2",
-    "SELECT id, expiry FROM epochs ORDER BY expiry",
+    "SELECT id, expiry, expired_since FROM epochs ORDER BY expiry",
 };
 
 /// A time or a count: what was written from a u64 that fits.

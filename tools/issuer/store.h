@@ -38,6 +38,8 @@ struct Authority {
 struct Epoch {
   EpochId id = 0;
   UnixSeconds expiry = 0;
+  /// When it was first seen to be expired, since it was last seen not to be.
+  std::optional<UnixSeconds> expired_since{};
 };
 
 struct PublicKeyRow {
@@ -95,13 +97,16 @@ class Store {
   [[nodiscard]] sqlite::Result<std::optional<Authority>> authority();
   sqlite::Status set_authority(const Authority& authority);
 
-  /// Makes keys until enough epochs are ahead, and deletes what has been expired for longer than
-  /// the retention. Reads only, where nothing is due.
+  /// Makes the keys of the epochs that are due, marks epochs that are seen to be expired, and
+  /// deletes those that have been marked for the retention. Where the clock has gone back, marks go
+  /// too. Reads only, where nothing is due.
   sqlite::Status rotate(UnixSeconds now);
-  /// One more epoch after the newest, whether or not it is due.
+  /// The expiry of the first epoch from now on that there is not.
+  [[nodiscard]] sqlite::Result<UnixSeconds> next_expiry(UnixSeconds now);
+  /// Makes that epoch, whether or not it is due.
   [[nodiscard]] sqlite::Result<Epoch> add_epoch(UnixSeconds now);
-  /// The newest epoch's expiry, 0 where there is none.
-  [[nodiscard]] sqlite::Result<UnixSeconds> newest_expiry();
+  /// By expiry. An epoch's keys come and go with it, and never change.
+  [[nodiscard]] sqlite::Result<std::vector<Epoch>> epochs();
 
   /// By expiry, then type.
   [[nodiscard]] sqlite::Result<std::vector<PublicKeyRow>> public_keys();
@@ -161,9 +166,9 @@ class Store {
     return result;
   }
 
-  [[nodiscard]] sqlite::Result<std::vector<Epoch>> epochs();
-  [[nodiscard]] sqlite::Result<bool> rotation_due(const Authority& authority, UnixSeconds now);
   sqlite::Status rotate_now(const Authority& authority, UnixSeconds now);
+  sqlite::Status mark(const Epoch& epoch, std::optional<UnixSeconds> expired_since);
+  sqlite::Status remove(const Epoch& epoch);
   [[nodiscard]] sqlite::Result<Epoch> insert_epoch(UnixSeconds expiry);
   sqlite::Status insert_key(EpochId epoch, TicketType type);
   [[nodiscard]] sqlite::Result<std::optional<WithdrawalRefusal>> refusal(

@@ -1,4 +1,7 @@
+#include <algorithm>
 #include <array>
+#include <optional>
+#include <vector>
 
 #include "lib/ecash/issuer_key.h"
 #include "tools/issuer/epochs.h"
@@ -17,8 +20,39 @@ sqlite::Error no_authority() {
   return {sqlite::Error::Kind::invalid, "has no authority in it; lp-issuer init makes one"};
 }
 
+/// The mark that an epoch should have. One from a time that has not come was made by a clock that
+/// was ahead, and tells nothing.
+std::optional<UnixSeconds> expired_since(const Epoch& epoch, UnixSeconds now) {
+  if (now < epoch.expiry) return std::nullopt;
+  return std::min(epoch.expired_since.value_or(now), now);
+}
+
+/// Its own expiry does not decide: a clock that is years ahead for a minute would otherwise delete
+/// every key there is, and with it the tickets that were withdrawn.
 bool is_over(const Epoch& epoch, const Authority& authority, UnixSeconds now) {
-  return now >= epoch.expiry && now - epoch.expiry >= authority.retention;
+  const auto since = expired_since(epoch, now);
+  return since && now - *since >= authority.retention;
+}
+
+bool has_expiry(const std::vector<Epoch>& epochs, UnixSeconds expiry) {
+  return std::ranges::find(epochs, expiry, &Epoch::expiry) != epochs.end();
+}
+
+bool rotation_due(const std::vector<Epoch>& epochs, const Authority& authority, UnixSeconds now) {
+  for (std::size_t n = 0; n < epochs_ahead; ++n) {
+    if (!has_expiry(epochs, expiry_after(now, authority.epoch_length, n))) return true;
+  }
+  return std::ranges::any_of(epochs, [&](const Epoch& epoch) {
+    return is_over(epoch, authority, now) || expired_since(epoch, now) != epoch.expired_since;
+  });
+}
+
+UnixSeconds first_free_expiry(const std::vector<Epoch>& epochs, const Authority& authority,
+                              UnixSeconds now) {
+  std::size_t n = 0;
+  while (has_expiry(epochs, expiry_after(now, authority.epoch_length, n)))
+    ++n;
+  return expiry_after(now, authority.epoch_length, n);
 }
 
 }  // namespace
@@ -30,34 +64,28 @@ sqlite::Result<std::vector<Epoch>> Store::epochs() {
     const auto row = query.next();
     if (!row) return std::unexpected(row.error());
     if (!*row) return all;
-    all.push_back({query.integer(0), static_cast<UnixSeconds>(query.integer(1))});
+    Epoch epoch{.id = query.integer(0), .expiry = static_cast<UnixSeconds>(query.integer(1))};
+    if (!query.is_null(2)) epoch.expired_since = static_cast<UnixSeconds>(query.integer(2));
+    all.push_back(epoch);
   }
 }
 
-sqlite::Result<UnixSeconds> Store::newest_expiry() {
+sqlite::Result<UnixSeconds> Store::next_expiry(UnixSeconds now) {
+  const auto found = authority();
+  if (!found) return std::unexpected(found.error());
+  if (!*found) return std::unexpected(no_authority());
   const auto all = epochs();
   if (!all) return std::unexpected(all.error());
-  return all->empty() ? 0 : all->back().expiry;
-}
-
-sqlite::Result<bool> Store::rotation_due(const Authority& authority, UnixSeconds now) {
-  const auto all = epochs();
-  if (!all) return std::unexpected(all.error());
-  std::size_t ahead = 0;
-  for (const Epoch& epoch : *all) {
-    if (is_over(epoch, authority, now)) return true;
-    if (now < epoch.expiry) ++ahead;
-  }
-  return ahead < epochs_ahead;
+  return first_free_expiry(*all, **found, now);
 }
 
 sqlite::Status Store::rotate(UnixSeconds now) {
   const auto found = authority();
   if (!found) return std::unexpected(found.error());
   if (!*found) return std::unexpected(no_authority());
-  const auto due = rotation_due(**found, now);
-  if (!due) return std::unexpected(due.error());
-  if (!*due) return {};
+  const auto all = epochs();
+  if (!all) return std::unexpected(all.error());
+  if (!rotation_due(*all, **found, now)) return {};
   return in_transaction([&] { return rotate_now(**found, now); });
 }
 
@@ -65,31 +93,44 @@ sqlite::Status Store::rotate(UnixSeconds now) {
 sqlite::Status Store::rotate_now(const Authority& authority, UnixSeconds now) {
   const auto all = epochs();
   if (!all) return std::unexpected(all.error());
-  auto remove = sqlite::Statement::prepare(connection_, "DELETE FROM epochs WHERE id = ?1");
-  if (!remove) return std::unexpected(std::move(remove.error()));
-  std::size_t ahead = 0;
-  UnixSeconds newest = 0;
   for (const Epoch& epoch : *all) {
-    newest = epoch.expiry;
-    if (now < epoch.expiry) ++ahead;
-    if (!is_over(epoch, authority, now)) continue;
-    if (auto removed = Query(*remove).bind(epoch.id).run(); !removed) return removed;
+    const auto done =
+        is_over(epoch, authority, now) ? remove(epoch) : mark(epoch, expired_since(epoch, now));
+    if (!done) return done;
   }
-  for (; ahead < epochs_ahead; ++ahead) {
-    newest = next_expiry(newest, now, authority.epoch_length);
-    if (const auto made = insert_epoch(newest); !made) return std::unexpected(made.error());
+  for (std::size_t n = 0; n < epochs_ahead; ++n) {
+    const UnixSeconds expiry = expiry_after(now, authority.epoch_length, n);
+    if (has_expiry(*all, expiry)) continue;
+    if (const auto made = insert_epoch(expiry); !made) return std::unexpected(made.error());
   }
   return {};
 }
 
+sqlite::Status Store::remove(const Epoch& epoch) {
+  auto remove = sqlite::Statement::prepare(connection_, "DELETE FROM epochs WHERE id = ?1");
+  if (!remove) return std::unexpected(std::move(remove.error()));
+  return Query(*remove).bind(epoch.id).run();
+}
+
+sqlite::Status Store::mark(const Epoch& epoch, std::optional<UnixSeconds> expired_since) {
+  if (epoch.expired_since == expired_since) return {};
+  auto update =
+      sqlite::Statement::prepare(connection_, "UPDATE epochs SET expired_since = ?1 WHERE id = ?2");
+  if (!update) return std::unexpected(std::move(update.error()));
+  Query query(*update);
+  if (expired_since) {
+    query.bind(static_cast<std::int64_t>(*expired_since));
+  } else {
+    query.bind_null();
+  }
+  return query.bind(epoch.id).run();
+}
+
 sqlite::Result<Epoch> Store::add_epoch(UnixSeconds now) {
   return in_transaction([&]() -> sqlite::Result<Epoch> {
-    const auto found = authority();
-    if (!found) return std::unexpected(found.error());
-    if (!*found) return std::unexpected(no_authority());
-    const auto newest = newest_expiry();
-    if (!newest) return std::unexpected(newest.error());
-    return insert_epoch(next_expiry(*newest, now, (*found)->epoch_length));
+    const auto expiry = next_expiry(now);
+    if (!expiry) return std::unexpected(expiry.error());
+    return insert_epoch(*expiry);
   });
 }
 

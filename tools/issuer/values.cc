@@ -87,13 +87,6 @@ Parsed<std::map<TicketType, std::int64_t>> parse_type_allowances(
   return allowances;
 }
 
-bool is_contract_address(std::string_view text) noexcept {
-  return text.size() >= 3 && text.size() <= 128 && std::ranges::all_of(text, [](char c) {
-           return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-                  c == '-' || c == '_' || c == '.';
-         });
-}
-
 std::string generate_contract_address() {
   constexpr std::string_view alphabet = "qpzry9x8gf2tvdw0s3jn54khce6mua7l";
   ByteArray<38> random{};

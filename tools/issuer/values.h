@@ -32,9 +32,7 @@ inline constexpr std::int64_t max_allowance = 1'000'000'000;
 [[nodiscard]] Parsed<std::map<TicketType, std::int64_t>> parse_type_allowances(
     std::span<const std::string> texts);
 
-/// Letters, digits, '-', '_' and '.', between 3 and 128 of them: it is part of a URL's path.
-[[nodiscard]] bool is_contract_address(std::string_view text) noexcept;
-/// A new one, in the form of a chain's. No chain has it.
+/// A new contract address, in the form of a chain's. No chain has it.
 [[nodiscard]] std::string generate_contract_address();
 
 /// Printable UTF-8-safe text: no control characters, at most 64 bytes.

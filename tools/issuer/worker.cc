@@ -6,8 +6,8 @@
 
 namespace lp::issuer {
 
-Worker::Worker(std::size_t limit) : limit_(limit), thread_([this] { run(); }) {
-  ::pthread_setname_np(thread_.native_handle(), "lp-signer");
+Worker::Worker(const char* name, std::size_t limit) : limit_(limit), thread_([this] { run(); }) {
+  ::pthread_setname_np(thread_.native_handle(), name);
 }
 
 Worker::~Worker() {

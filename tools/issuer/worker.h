@@ -15,7 +15,8 @@ class Worker {
   /// A job must not throw.
   using Job = std::move_only_function<void()>;
 
-  explicit Worker(std::size_t limit);
+  /// `name` is the thread's, up to 15 characters.
+  Worker(const char* name, std::size_t limit);
   /// Finishes what waits.
   ~Worker();
   Worker(const Worker&) = delete;

@@ -47,6 +47,27 @@ TEST(Fetch, AnswerComesWithStatusBodyAndDate) {
   EXPECT_EQ(response->date, "Sun, 06 Nov 1994 08:49:37 GMT");
 }
 
+TEST(Fetch, RetryAfterIsReadWhereItIsANumberOfSeconds) {
+  using Seconds = std::optional<std::chrono::seconds>;
+  const std::vector<std::pair<std::string, Seconds>> cases{
+      {"Retry-After: 0\r\n", 0s},
+      {"Retry-After: 3600\r\n", 3600s},
+      {"Retry-After: 3601\r\n", std::nullopt},
+      {"Retry-After: 99999999999999999999\r\n", std::nullopt},
+      {"Retry-After: -1\r\n", std::nullopt},
+      {"Retry-After: 1s\r\n", std::nullopt},
+      {"Retry-After: Sun, 06 Nov 1994 08:49:37 GMT\r\n", std::nullopt},
+      {"Retry-After:\r\n", std::nullopt},
+      {"", std::nullopt}};
+  for (const auto& [header, expected] : cases) {
+    const ScriptedServer server(ScriptedServer::answer("HTTP/1.1 503 Service Unavailable\r\n" +
+                                                       header + "Content-Length: 0\r\n\r\n"));
+    const auto response = get(url_of(server), patient());
+    ASSERT_TRUE(response) << response.error().detail;
+    EXPECT_EQ(response->retry_after, expected) << header;
+  }
+}
+
 TEST(Fetch, RequestIsWhatTheCallerMeant) {
   std::string seen;
   const ScriptedServer server([&](Connection& connection) {

@@ -157,6 +157,11 @@ struct ScriptedIssuer::Impl {
         return answer(429, "{}");
       case IssuerFault::server_error:
         return answer(503, "");
+      case IssuerFault::busy_once:
+        if (requests % 2 == 1) return answer(503, "", "Retry-After: 0\r\n");
+        break;
+      case IssuerFault::busy:
+        return answer(503, "", "Retry-After: 3600\r\n");
       case IssuerFault::redirect:
         return redirection;
       default:

@@ -38,6 +38,8 @@ enum class IssuerFault : std::uint8_t {
   conflict,
   too_many,
   server_error,
+  busy_once,  ///< 503 with Retry-After to every other request, the first among them
+  busy,       ///< the same to all, with an hour
   redirect,
 };
 

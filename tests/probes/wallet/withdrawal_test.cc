@@ -118,6 +118,16 @@ TEST_F(WithdrawalTest, OfSeveralKeysTheOneThatIsGoodForLongestIsUsed) {
   EXPECT_EQ(kept->front().ticket.epoch_id, 8u);
 }
 
+TEST_F(WithdrawalTest, IssuerThatSaysWhenToComeAgainIsAskedAgain) {
+  issuer_.set(IssuerFault::busy_once);
+  auto tickets = controller();
+  const auto kept = tickets.withdraw(wanted(), 1);
+  ASSERT_OK(kept);
+  EXPECT_EQ(kept->size(), 1u);
+  EXPECT_EQ(issuer_.requests(), 2u);
+  EXPECT_EQ(issuer_.debited().size(), 1u);
+}
+
 struct IssuerCase {
   IssuerFault fault;
   ProbeCode code;
@@ -177,6 +187,7 @@ INSTANTIATE_TEST_SUITE_P(
                     IssuerCase{IssuerFault::conflict, ProbeCode::issuer_refused, false},
                     IssuerCase{IssuerFault::too_many, ProbeCode::issuer_allowance, false},
                     IssuerCase{IssuerFault::server_error, ProbeCode::issuer_unreachable, false},
+                    IssuerCase{IssuerFault::busy, ProbeCode::issuer_unreachable, false},
                     IssuerCase{IssuerFault::redirect, ProbeCode::issuer_invalid, false}),
     [](const auto& info) {
       return "fault_" + std::to_string(static_cast<int>(info.param.fault)) + "_" +

@@ -50,8 +50,10 @@ TEST_F(Commands, InitMakesOneFileThatNobodyElseReadsAndOverwritesNothing) {
 
 TEST_F(Commands, WrongArgumentsAreNamed) {
   const std::vector<std::pair<std::vector<std::string>, std::string>> wrong{
-      {{}, "subcommand"},
-      {{"dance"}, "A subcommand is required"},
+      {{}, "a command is missing: init, run, token, keys"},
+      {{"dance"}, "there is no command \"dance\""},
+      {{"dance", "--data-dir", "x"}, "there is no command \"dance\""},
+      {{"run", "dance"}, "unexpected argument \"dance\""},
       {{"run", "--prot", "1"}, "--prot"},
       {{"run", "--http-port", "65536"}, "--http-port"},
       {{"run", "--http-port", "x"}, "--http-port"},
@@ -63,14 +65,16 @@ TEST_F(Commands, WrongArgumentsAreNamed) {
       {{"init", "--epoch-length", "31d"}, "--epoch-length"},
       {{"init", "--epoch-length", "0"}, "--epoch-length"},
       {{"init", "--contract", "a/b"}, "--contract"},
-      {{"token"}, "subcommand"},
+      {{"token"}, "a command is missing: add, list, revoke"},
+      {{"token", "dance"},
+       "there is no command \"dance\", but add, list, revoke\nTry lp-issuer token"},
       {{"token", "add"}, "--tickets"},
       {{"token", "add", "--tickets", "-1"}, "--tickets"},
       {{"token", "add", "--tickets-for", "V1=3"}, "V1=3"},
       {{"token", "add", "--tickets", "1", "--label", "a\nb"}, "--label"},
       {{"token", "revoke"}, "id"},
       {{"token", "revoke", "x"}, "id"},
-      {{"keys", "turn"}, "turn"},
+      {{"keys", "turn"}, "there is no command \"turn\""},
   };
   for (const auto& [args, sentence] : wrong)
     expect_refused(args, 64, sentence);

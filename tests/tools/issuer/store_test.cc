@@ -12,6 +12,7 @@
 #include "lib/ecash/issuer_key.h"
 #include "lib/sqlite/database.h"
 #include "tests/support/process.h"
+#include "tools/issuer/schema.h"
 #include "tools/issuer/token.h"
 
 namespace lp::issuer {
@@ -103,9 +104,10 @@ TEST_F(StoreTest, RotationKeepsTheKeysThatAreThere) {
 TEST_F(StoreTest, ExpiredKeysStayForTheRetentionAndThenGoWithTheirWithdrawals) {
   const TokenId token = add_token({.total = 10});
   ASSERT_EQ(withdraw(token, {point(1)}), 1U);
-  ASSERT_TRUE(store_.rotate(11'299));
+  ASSERT_TRUE(store_.rotate(11'010));  // from now on it is seen to be expired
+  ASSERT_TRUE(store_.rotate(11'309));
   EXPECT_TRUE(epochs().contains(1));
-  ASSERT_TRUE(store_.rotate(11'300));
+  ASSERT_TRUE(store_.rotate(11'310));
   EXPECT_EQ(epochs(), (Epochs{{2, 12'000}, {3, 13'000}}));
   EXPECT_FALSE(store_.signing_key(1, TicketType::v1_wireguard_entry).value());
   EXPECT_EQ(withdraw(token, {point(1)}), std::unexpected(WithdrawalRefusal::epoch_unknown));
@@ -123,6 +125,7 @@ TEST_F(StoreTest, SecretOfAnEpochThatIsOverIsNoLongerInTheFile) {
             lp::test::read_file(path().string() + "-wal").contains(bytes));
   };
   ASSERT_TRUE(file_has_it());
+  ASSERT_TRUE(store_.rotate(11'000));
   ASSERT_TRUE(store_.rotate(11'300));
   {
     const Store closed = std::move(store_);
@@ -133,12 +136,15 @@ TEST_F(StoreTest, SecretOfAnEpochThatIsOverIsNoLongerInTheFile) {
 
 TEST_F(StoreTest, LongSleepMakesNoKeysForTheTimeSleptThrough) {
   ASSERT_TRUE(store_.rotate(50'500));
+  EXPECT_EQ(epochs(), (Epochs{{1, 11'000}, {2, 12'000}, {3, 51'000}, {4, 52'000}}));
+  ASSERT_TRUE(store_.rotate(50'800));
   EXPECT_EQ(epochs(), (Epochs{{3, 51'000}, {4, 52'000}}));
 }
 
 TEST_F(StoreTest, EpochIdsAndExpiriesAreNeverUsedAgain) {
-  ASSERT_TRUE(store_.rotate(11'300));
+  ASSERT_TRUE(store_.rotate(11'000));
   ASSERT_TRUE(store_.rotate(90'000));
+  ASSERT_TRUE(store_.rotate(90'300));
   EXPECT_EQ(epochs(), (Epochs{{4, 91'000}, {5, 92'000}}));
 }
 
@@ -146,6 +152,56 @@ TEST_F(StoreTest, ClockThatJumpsBackKeepsTheKeys) {
   ASSERT_TRUE(store_.rotate(11'000));
   ASSERT_TRUE(store_.rotate(start));
   EXPECT_EQ(epochs(), (Epochs{{1, 11'000}, {2, 12'000}, {3, 13'000}}));
+}
+
+TEST_F(StoreTest, ClockThatIsFarAheadForLessThanTheRetentionLosesNoKey) {
+  const auto before = store_.public_keys().value();
+  ASSERT_TRUE(store_.rotate(90'000'500));
+  ASSERT_TRUE(store_.rotate(90'000'799));
+  ASSERT_TRUE(store_.rotate(start));
+  auto after = store_.public_keys().value();
+  ASSERT_EQ(after.size(), 16U);
+  for (std::size_t i = 0; i < before.size(); ++i)
+    EXPECT_EQ(after[i].public_key, before[i].public_key);
+  // A second time ahead is not the rest of the first.
+  ASSERT_TRUE(store_.rotate(90'000'900));
+  ASSERT_TRUE(store_.rotate(start + 100));
+  EXPECT_EQ(store_.public_keys().value().size(), 16U);
+}
+
+TEST_F(StoreTest, ClockThatIsFarAheadForTheRetentionIsBelieved) {
+  ASSERT_TRUE(store_.rotate(90'000'500));
+  ASSERT_TRUE(store_.rotate(90'000'800));
+  EXPECT_EQ(epochs(), (Epochs{{3, 90'001'000}, {4, 90'002'000}}));
+}
+
+TEST_F(StoreTest, EpochsThatAClockHasLeftFarAheadTakeNoPlaceInThePresent) {
+  ASSERT_TRUE(store_.rotate(90'000'500));
+  ASSERT_TRUE(store_.rotate(start));
+  ASSERT_TRUE(store_.rotate(11'000));
+  EXPECT_EQ(epochs(),
+            (Epochs{{1, 11'000}, {2, 12'000}, {3, 90'001'000}, {4, 90'002'000}, {5, 13'000}}));
+  EXPECT_EQ(store_.add_epoch(11'000).value().expiry, 14'000U);
+}
+
+TEST_F(StoreTest, FileOfTheFirstVersionIsTakenOver) {
+  const auto old = dir_ / "old.sqlite";
+  {
+    const sqlite::Schema first{schema().application_id, schema().program,
+                               schema().migrations.first(1)};
+    auto database = sqlite::open_database(old, first);
+    ASSERT_TRUE(database) << database.error().detail;
+    ASSERT_TRUE(database->execute("INSERT INTO authority VALUES (1, 'lp1old', 1000, 300)"));
+    ASSERT_TRUE(database->execute("INSERT INTO epochs (id, expiry) VALUES (7, 11000)"));
+  }
+  auto store = Store::open(old);
+  ASSERT_TRUE(store) << store.error().detail;
+  ASSERT_TRUE(store->rotate(start));
+  const auto epochs = store->epochs().value();
+  ASSERT_EQ(epochs.size(), 2U);
+  EXPECT_EQ(epochs[0].id, 7);
+  EXPECT_EQ(epochs[0].expired_since, std::nullopt);
+  EXPECT_EQ(epochs[1].id, 8);
 }
 
 TEST_F(StoreTest, EpochAddedByHandIsNotMadeAgainWhenItIsDue) {
