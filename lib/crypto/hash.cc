@@ -5,17 +5,30 @@
 namespace lp::crypto {
 namespace {
 
-/// HMAC-SHA-256(key, a ‖ b).
-Secret<32> hmac_sha256(const Secret<32>& key, ByteView a, ByteView b = {}) noexcept {
-  crypto_auth_hmacsha256_state state;
-  crypto_auth_hmacsha256_init(&state, key.data(), Secret<32>::size);
-  crypto_auth_hmacsha256_update(&state, a.data(), a.size());
-  crypto_auth_hmacsha256_update(&state, b.data(), b.size());
-  Secret<32> mac;
-  crypto_auth_hmacsha256_final(&state, mac.mutable_bytes().data());
-  sodium_memzero(&state, sizeof state);
-  return mac;
-}
+/// HMAC-SHA-256 under one key: the two blocks that hold the key are hashed once for all messages.
+class HmacSha256 {
+ public:
+  explicit HmacSha256(const Secret<32>& key) noexcept {
+    crypto_auth_hmacsha256_init(&keyed_, key.data(), Secret<32>::size);
+  }
+  HmacSha256(const HmacSha256&) = delete;
+  HmacSha256& operator=(const HmacSha256&) = delete;
+  ~HmacSha256() { sodium_memzero(&keyed_, sizeof keyed_); }
+
+  /// Of a ‖ b.
+  [[nodiscard]] Secret<32> mac(ByteView a, ByteView b = {}) const noexcept {
+    crypto_auth_hmacsha256_state state = keyed_;
+    crypto_auth_hmacsha256_update(&state, a.data(), a.size());
+    crypto_auth_hmacsha256_update(&state, b.data(), b.size());
+    Secret<32> mac;
+    crypto_auth_hmacsha256_final(&state, mac.mutable_bytes().data());
+    sodium_memzero(&state, sizeof state);
+    return mac;
+  }
+
+ private:
+  crypto_auth_hmacsha256_state keyed_;
+};
 
 }  // namespace
 
@@ -33,12 +46,12 @@ template <std::size_t N>
 std::array<Secret<32>, N> noise_hkdf(const Secret<32>& chaining_key,
                                      ByteView input_key_material) noexcept {
   static_assert(N == 2 || N == 3);
-  const Secret<32> temp_key = hmac_sha256(chaining_key, input_key_material);
+  const HmacSha256 temp_key(HmacSha256(chaining_key).mac(input_key_material));
   std::array<Secret<32>, N> outputs;
   ByteView previous;
   for (std::size_t i = 0; i < N; ++i) {
     const std::uint8_t index = static_cast<std::uint8_t>(i + 1);
-    outputs[i] = hmac_sha256(temp_key, previous, ByteView(&index, 1));
+    outputs[i] = temp_key.mac(previous, ByteView(&index, 1));
     previous = outputs[i].bytes();
   }
   return outputs;
