@@ -75,11 +75,7 @@ class CommandLine {
       return usage(error.what());
     }
     if (app_.get_subcommands().empty()) {
-      return usage(
-          "a command is missing: init, run, identity, check-config, status, peers or keys");
-    }
-    if (peers_->parsed() && peers_->get_subcommands().empty()) {
-      return usage("a command is missing: peers list, peers show or peers remove");
+      return usage("a command is missing: init, run, identity, check-config, status or keys");
     }
     if (keys_->parsed() && keys_->get_subcommands().empty()) {
       return usage("a command is missing: keys list or keys accept");
@@ -110,20 +106,6 @@ class CommandLine {
 
   /// Names the first argument that nothing took, and what was probably meant.
   std::string unknown_argument(std::string_view otherwise) const {
-  void add_peers_options() {
-    peers_->require_subcommand(0, 1);
-    for (CLI::App* command : {peers_list_, peers_show_, peers_remove_}) {
-      command->add_option("--format", format_, "text or json; --json is the same as the latter")
-          ->check(CLI::IsMember({"text", "json"}))
-          ->type_name("FORMAT");
-    }
-    for (CLI::App* command : {peers_show_, peers_remove_})
-      command->add_option("KEY", peer_, "The peer's WireGuard public key, base64")->required();
-    peers_list_->add_option("--limit", limit_, "At most so many, the oldest first; 0 is all")
-        ->type_name("COUNT")
-        ->capture_default_str();
-  }
-
     const auto left = app_.remaining(true);
     if (left.empty()) return std::string(otherwise);
     const std::string name = left.front().substr(0, left.front().find('='));
