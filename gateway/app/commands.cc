@@ -150,7 +150,8 @@ Outcome check_config(const SettingsSource& source) {
   return {};
 }
 
-Outcome print_status(const SettingsSource& source, bool json) {
+std::expected<std::string, Refusal> ask_gateway(const SettingsSource& source,
+                                                std::string_view line) {
   const auto path = control_socket(find_data_dir(source));
   if (::access(path.c_str(), W_OK) != 0 && errno == EACCES) {
     return refuse(ExitCode::no_permission,
@@ -158,10 +159,16 @@ Outcome print_status(const SettingsSource& source, bool json) {
                       ": the control socket is not this user's: ask as the gateway's "
                       "user or as root");
   }
-  const auto answer = control::request(path, "status");
+  auto answer = control::request(path, line);
   if (!answer) return refuse(ExitCode::unavailable, answer.error());
+  return std::move(*answer);
+}
+
+Outcome print_status(const SettingsSource& source, bool json) {
+  const auto answer = ask_gateway(source, "status");
+  if (!answer) return std::unexpected(answer.error());
   if (const std::string error = answer_error(*answer); !error.empty()) {
-    return refuse(ExitCode::unavailable, fmt::format("{}: {}", path.string(), error));
+    return refuse(ExitCode::unavailable, "the gateway says: " + error);
   }
   return print(json ? *answer + '\n' : status_text(*answer));
 }

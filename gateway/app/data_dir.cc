@@ -58,18 +58,19 @@ std::filesystem::path database_file(const Settings& settings) {
   return within(settings, settings.storage.substr(scheme.size()));
 }
 
-DataDirLock::DataDirLock(DataDirLock&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
+ProcessLock::ProcessLock(ProcessLock&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
 
-DataDirLock& DataDirLock::operator=(DataDirLock&& other) noexcept {
+ProcessLock& ProcessLock::operator=(ProcessLock&& other) noexcept {
   std::swap(fd_, other.fd_);
   return *this;
 }
 
-DataDirLock::~DataDirLock() {
+ProcessLock::~ProcessLock() {
   if (fd_ >= 0) ::close(fd_);
 }
 
-std::expected<DataDirLock, Refusal> DataDirLock::take(const std::filesystem::path& data_dir) {
+std::expected<ProcessLock, Refusal> ProcessLock::take_data_dir(
+    const std::filesystem::path& data_dir) {
   struct stat status{};
   if (::stat(data_dir.c_str(), &status) != 0) {
     const bool missing = errno == ENOENT;
@@ -80,8 +81,26 @@ std::expected<DataDirLock, Refusal> DataDirLock::take(const std::filesystem::pat
   if (!S_ISDIR(status.st_mode)) {
     return refuse(ExitCode::configuration, data_dir.string() + ": data_dir is no directory");
   }
-  const auto path = data_dir / "gateway.lock";
-  DataDirLock lock;
+  return take(data_dir / "gateway.lock",
+              data_dir.string() + ": another lp-gateway runs on this data directory");
+}
+
+std::expected<ProcessLock, Refusal> ProcessLock::take_database(
+    const std::filesystem::path& database) {
+  if (auto checked = check_database_file(database); !checked) {
+    return std::unexpected(checked.error());
+  }
+  // By whatever links it is reached.
+  std::error_code error;
+  auto path = std::filesystem::weakly_canonical(database, error);
+  if (error) path = database;
+  path += ".lock";
+  return take(path, database.string() + ": another lp-gateway runs on this database");
+}
+
+std::expected<ProcessLock, Refusal> ProcessLock::take(const std::filesystem::path& path,
+                                                      const std::string& if_held) {
+  ProcessLock lock;
   lock.fd_ = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, S_IRUSR | S_IWUSR);
   if (lock.fd_ < 0) {
     return refuse(errno == EACCES ? ExitCode::no_permission : ExitCode::cannot_create,
@@ -91,10 +110,9 @@ std::expected<DataDirLock, Refusal> DataDirLock::take(const std::filesystem::pat
     std::array<char, 32> text{};
     const ssize_t size = ::pread(lock.fd_, text.data(), text.size() - 1, 0);
     const std::string holder(text.data(), size > 0 ? static_cast<std::size_t>(size) : 0);
-    return refuse(
-        ExitCode::unavailable,
-        fmt::format("{}: another lp-gateway runs on this data directory{}", data_dir.string(),
-                    holder.empty() ? "" : ", process " + holder.substr(0, holder.find('\n'))));
+    return refuse(ExitCode::unavailable,
+                  if_held + (holder.empty() ? std::string()
+                                            : ", process " + holder.substr(0, holder.find('\n'))));
   }
   const std::string pid = std::to_string(::getpid()) + "\n";
   if (::ftruncate(lock.fd_, 0) != 0 ||

@@ -3,6 +3,7 @@
 
 #include <expected>
 #include <filesystem>
+#include <string>
 
 #include "gateway/config/exit_code.h"
 #include "gateway/config/settings.h"
@@ -18,21 +19,28 @@ namespace lp::gateway::app {
 [[nodiscard]] std::filesystem::path chain_ca_file(const Settings& settings);
 [[nodiscard]] std::filesystem::path database_file(const Settings& settings);
 
-/// Held by the gateway that runs on a data directory, for as long as its process lives: two would
-/// hand out the same addresses and answer on one control socket.
-class DataDirLock {
+/// A file that is locked for as long as this, or the process, lives, with the process id in it.
+class ProcessLock {
  public:
-  DataDirLock() = default;
-  DataDirLock(DataDirLock&& other) noexcept;
-  DataDirLock& operator=(DataDirLock&& other) noexcept;
-  ~DataDirLock();
+  ProcessLock() = default;
+  ProcessLock(ProcessLock&& other) noexcept;
+  ProcessLock& operator=(ProcessLock&& other) noexcept;
+  ~ProcessLock();
 
-  /// Fails with configuration where the directory is not there, with unavailable where another
-  /// process holds the lock, and where the lock file cannot be made.
-  [[nodiscard]] static std::expected<DataDirLock, Refusal> take(
+  /// The data directory's: two gateways would answer on one control socket. Fails with
+  /// configuration where the directory is not there, with unavailable where another process holds
+  /// the lock, and where the lock file cannot be made.
+  [[nodiscard]] static std::expected<ProcessLock, Refusal> take_data_dir(
       const std::filesystem::path& data_dir);
+  /// The SQLite database's, a file beside it: two gateways would hand out the same addresses, and
+  /// each take the other's peers out of WireGuard. SQLite's own file stays untouched, for closing
+  /// it would drop SQLite's locks. Fails as check_database_file does, and as above.
+  [[nodiscard]] static std::expected<ProcessLock, Refusal> take_database(
+      const std::filesystem::path& database);
 
  private:
+  [[nodiscard]] static std::expected<ProcessLock, Refusal> take(const std::filesystem::path& path,
+                                                                const std::string& if_held);
   int fd_ = -1;
 };
 

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cerrno>
 #include <mutex>
 #include <system_error>
@@ -15,6 +16,7 @@
 #include "gateway/app/keys.h"
 #include "gateway/app/open_files.h"
 #include "gateway/app/parts.h"
+#include "gateway/app/peer_requests.h"
 #include "gateway/app/status.h"
 #include "gateway/config/layers.h"
 #include "gateway/config/log.h"
@@ -39,6 +41,44 @@ using Started = std::expected<void, Refusal>;
 constexpr std::chrono::milliseconds last_registrations{1'000};
 constexpr std::chrono::milliseconds last_compensations{250};
 
+metrics::WireguardOperation to_metric(wireguard::Operation operation) {
+  switch (operation) {
+    case wireguard::Operation::add:
+      return metrics::WireguardOperation::add;
+    case wireguard::Operation::remove:
+      return metrics::WireguardOperation::remove;
+    case wireguard::Operation::list:
+      break;
+  }
+  return metrics::WireguardOperation::list;
+}
+
+metrics::WireguardResult to_metric(wireguard::OperationResult result) {
+  switch (result) {
+    case wireguard::OperationResult::success:
+      return metrics::WireguardResult::success;
+    case wireguard::OperationResult::unavailable:
+      return metrics::WireguardResult::unavailable;
+    case wireguard::OperationResult::timeout:
+      return metrics::WireguardResult::timeout;
+    case wireguard::OperationResult::refused:
+      break;
+  }
+  return metrics::WireguardResult::refused;
+}
+
+metrics::MeteringResult to_metric(wireguard::Metered::Result result) {
+  switch (result) {
+    case wireguard::Metered::Result::success:
+      return metrics::MeteringResult::success;
+    case wireguard::Metered::Result::wireguard_failed:
+      return metrics::MeteringResult::wireguard_failed;
+    case wireguard::Metered::Result::storage_failed:
+      break;
+  }
+  return metrics::MeteringResult::storage_failed;
+}
+
 unsigned thread_count(const Settings& settings) {
   return settings.threads != 0 ? settings.threads
                                : std::max(1U, std::thread::hardware_concurrency());
@@ -59,9 +99,11 @@ struct Gateway::Impl {
   Started start_parts(const Overrides& overrides);
   Started start_verifier(const Overrides& overrides);
   Started start_reconciler();
+  void count(const wireguard::Pass& pass);
   Started start_server();
   Started start_http();
   Started start_control();
+  void answer(const std::vector<std::string>& words, control::Reply reply);
   [[nodiscard]] std::vector<std::string> not_ready() const;
   [[nodiscard]] std::vector<std::string> warnings() const;
   [[nodiscard]] Status status() const;
@@ -71,7 +113,8 @@ struct Gateway::Impl {
   mutable std::mutex reloadable_mutex;
   ReloadableSettings reloaded = reloadable(settings);
 
-  DataDirLock lock;
+  ProcessLock lock;
+  ProcessLock database_lock;
   crypto::Identity identity;
   crypto::X25519KeyPair lp_keys;
   crypto::X25519Public wireguard_public_key;
@@ -89,12 +132,13 @@ struct Gateway::Impl {
   std::unique_ptr<http::HttpServer> http;
   std::unique_ptr<control::ControlSocket> control;
   bool is_shut_down = false;
+  std::atomic<bool> is_stopping = false;
 };
 
 Started Gateway::Impl::start(const Overrides& overrides) {
   if (!crypto::initialise()) return refuse(ExitCode::internal, "no randomness: libsodium fails");
   if (auto checked = check_settings(settings); !checked) return checked;
-  auto taken = DataDirLock::take(settings.data_dir);
+  auto taken = ProcessLock::take_data_dir(settings.data_dir);
   if (!taken) return std::unexpected(taken.error());
   lock = std::move(*taken);
   if (auto raised = raise_open_files(settings.max_connections, settings.threads); !raised) {
@@ -123,6 +167,9 @@ Started Gateway::Impl::read_keys() {
 
 Started Gateway::Impl::start_parts(const Overrides& overrides) {
   clock = overrides.make_clock ? overrides.make_clock() : std::make_unique<SystemWallClock>();
+  auto taken = ProcessLock::take_database(database_file(settings));
+  if (!taken) return std::unexpected(taken.error());
+  database_lock = std::move(*taken);
   auto opened = open_storage(settings, overrides.commit_each_registration);
   if (!opened) return std::unexpected(opened.error());
   storage = std::move(*opened);
@@ -132,7 +179,11 @@ Started Gateway::Impl::start_parts(const Overrides& overrides) {
   std::expected<std::unique_ptr<wireguard::Backend>, Refusal> backend =
       overrides.make_backend ? overrides.make_backend(settings) : make_backend(settings);
   if (!backend) return std::unexpected(backend.error());
-  wireguard = wireguard::make_controller(std::move(*backend));
+  wireguard = wireguard::make_controller(
+      std::move(*backend),
+      {.observe = [this](wireguard::Operation operation, wireguard::OperationResult result) {
+        metrics.wireguard_operation(to_metric(operation), to_metric(result));
+      }});
 
   registration::RegistrarOptions options{.wireguard_public_key = wireguard_public_key,
                                          .announced_address = std::nullopt,
@@ -162,11 +213,23 @@ Started Gateway::Impl::start_verifier(const Overrides& overrides) {
 }
 
 Started Gateway::Impl::start_reconciler() {
-  reconciler =
-      wireguard::start_reconciler(*storage, *wireguard, leases,
-                                  {.own_interface = settings.wireguard_own_interface,
-                                   .after_each = [this] { registrar->retry_compensations(); }});
+  reconciler = wireguard::start_reconciler(*storage, *wireguard, leases, *clock,
+                                           {.own_interface = settings.wireguard_own_interface,
+                                            .after_each = [this](const wireguard::Pass& pass) {
+                                              registrar->retry_compensations();
+                                              count(pass);
+                                            }});
   return {};
+}
+
+void Gateway::Impl::count(const wireguard::Pass& pass) {
+  const auto& metered = pass.metered;
+  metrics.metered(to_metric(metered.result), static_cast<std::uint64_t>(metered.bytes),
+                  metered.spent, metered.resets, clock->now());
+  if (pass.full) metrics.wireguard_compared(pass.comparison.completed, pass.comparison.added);
+  metrics.wireguard_removed(pass.comparison.removed);
+  if (metered.spent > 0)
+    log::info(fmt::format("{} peers have used up their bandwidth", metered.spent));
 }
 
 Started Gateway::Impl::start_server() {
@@ -203,8 +266,9 @@ Started Gateway::Impl::start_http() {
         const auto stats = storage->stats();
         metrics.set_storage(stats.healthy, stats.transactions, stats.failed_transactions,
                             stats.statements, stats.queue_length);
+        const auto comparison = reconciler->last();
         metrics.set_wireguard(wireguard->healthy(), wireguard->peer_count(),
-                              reconciler->last().pending_removals);
+                              comparison.pending_removals, comparison.unknown);
         verifier->update_metrics();
       });
   if (!started) {
@@ -219,18 +283,29 @@ Started Gateway::Impl::start_http() {
 
 Started Gateway::Impl::start_control() {
   auto started = control::serve(control_socket(settings.data_dir),
-                                [this](const std::vector<std::string>& words) {
-                                  if (!words.empty() && words.front() == "keys")
-                                    return answer_keys(words, ecash_manager);
-                                  return answer_request(words, status());
-                                });
+                                [this](const std::vector<std::string>& words,
+                                       control::Reply reply) { answer(words, std::move(reply)); });
   if (!started) return refuse(ExitCode::unavailable, started.error());
   control = std::move(*started);
   return {};
 }
 
+void Gateway::Impl::answer(const std::vector<std::string>& words, control::Reply reply) {
+  const std::string_view about = words.empty() ? std::string_view() : words.front();
+  if (about == "peers") {
+    return answer_peers(words,
+                        {.storage = *storage,
+                         .wireguard = *wireguard,
+                         .leases = leases,
+                         .try_again = [this] { reconciler->trigger(); }},
+                        std::move(reply));
+  }
+  reply(about == "keys" ? answer_keys(words, ecash_manager) : answer_request(words, status()));
+}
+
 std::vector<std::string> Gateway::Impl::not_ready() const {
   std::vector<std::string> reasons;
+  if (is_stopping.load()) reasons.emplace_back("gateway: shutting down");
   const auto stats = storage->stats();
   if (!stats.healthy) reasons.push_back("storage: " + stats.unhealthy_reason);
   if (!wireguard->healthy()) reasons.emplace_back("wireguard: the backend does not answer");
@@ -271,6 +346,7 @@ Status Gateway::Impl::status() const {
 
 void Gateway::Impl::shut_down(std::chrono::milliseconds grace) {
   if (std::exchange(is_shut_down, true)) return;
+  is_stopping.store(true);
   if (control) control->shut_down();
   if (server) server->shut_down(grace);
   if (http) http->shut_down();

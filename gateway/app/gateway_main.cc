@@ -10,6 +10,7 @@
 
 #include "gateway/app/commands.h"
 #include "gateway/app/keys.h"
+#include "gateway/app/peers.h"
 #include "gateway/app/run_command.h"
 #include "gateway/config/flags.h"
 #include "gateway/config/log.h"
@@ -33,15 +34,18 @@ class CommandLine {
     app_.require_subcommand(0, 1);
     app_.set_version_flag("--version", "lp-gateway " LP_VERSION, "Print the version and exit");
     for (CLI::App* command :
-         {&app_, init_, run_, identity_, check_config_, status_, keys_, keys_list_, keys_accept_}) {
+         {&app_, init_, run_, identity_, check_config_, status_, peers_, peers_list_, peers_show_,
+          peers_remove_, keys_, keys_list_, keys_accept_}) {
       command->set_help_flag("-h,--help", "Print this help and exit");
     }
     app_.footer("Settings are described in lp-gateway.toml(5), exit codes in lp-gateway(8).");
     for (CLI::App* command : {run_, check_config_, init_})
       flags_.add_to(*command);
-    for (CLI::App* command : {identity_, status_, keys_list_, keys_accept_})
+    for (CLI::App* command :
+         {identity_, status_, peers_list_, peers_show_, peers_remove_, keys_list_, keys_accept_})
       flags_.add_to(*command, true);
-    for (CLI::App* command : {identity_, status_, keys_list_})
+    for (CLI::App* command :
+         {identity_, status_, peers_list_, peers_show_, peers_remove_, keys_list_})
       command->add_flag("--json", json_, "Answer in JSON");
     keys_->require_subcommand(0, 1);
     keys_accept_
@@ -49,7 +53,9 @@ class CommandLine {
                      "An offered key: its base64 as keys list shows it, or the first 16 characters "
                      "of that or more")
         ->required();
-    for (CLI::App* command : {run_, check_config_, identity_, status_, keys_list_, keys_accept_}) {
+    add_peers_options();
+    for (CLI::App* command : {run_, check_config_, identity_, status_, peers_list_, peers_show_,
+                              peers_remove_, keys_list_, keys_accept_}) {
       command->add_option("--config", config_file_, "Read this file, not DATA_DIR/lp-gateway.toml")
           ->type_name("FILE");
     }
@@ -75,7 +81,11 @@ class CommandLine {
       return usage(error.what());
     }
     if (app_.get_subcommands().empty()) {
-      return usage("a command is missing: init, run, identity, check-config, status or keys");
+      return usage(
+          "a command is missing: init, run, identity, check-config, status, peers or keys");
+    }
+    if (peers_->parsed() && peers_->get_subcommands().empty()) {
+      return usage("a command is missing: peers list, peers show or peers remove");
     }
     if (keys_->parsed() && keys_->get_subcommands().empty()) {
       return usage("a command is missing: keys list or keys accept");
@@ -90,12 +100,30 @@ class CommandLine {
     if (identity_->parsed()) return print_identity(source, json_);
     if (check_config_->parsed()) return check_config(source);
     if (status_->parsed()) return print_status(source, json_);
+    const bool json = json_ || format_ == "json";
+    if (peers_list_->parsed()) return list_peers(source, json, limit_);
+    if (peers_show_->parsed()) return show_peer(source, json, peer_);
+    if (peers_remove_->parsed()) return remove_peer(source, json, peer_);
     if (keys_list_->parsed()) return list_keys(source, json_);
     if (keys_accept_->parsed()) return accept_keys(source, keys_to_accept_);
     return run(std::move(source), ephemeral_, overrides);
   }
 
  private:
+  void add_peers_options() {
+    peers_->require_subcommand(0, 1);
+    for (CLI::App* command : {peers_list_, peers_show_, peers_remove_}) {
+      command->add_option("--format", format_, "text or json; --json is the same as the latter")
+          ->check(CLI::IsMember({"text", "json"}))
+          ->type_name("FORMAT");
+    }
+    for (CLI::App* command : {peers_show_, peers_remove_})
+      command->add_option("KEY", peer_, "The peer's WireGuard public key, base64")->required();
+    peers_list_->add_option("--limit", limit_, "At most so many, the oldest first; 0 is all")
+        ->type_name("COUNT")
+        ->capture_default_str();
+  }
+
   int usage(std::string_view sentence) const {
     const auto commands = app_.get_subcommands();
     const std::string command = commands.empty() ? "" : " " + commands.front()->get_name();
@@ -126,6 +154,13 @@ class CommandLine {
   CLI::App* check_config_ =
       app_.add_subcommand("check-config", "Check the settings and print them with their origin");
   CLI::App* status_ = app_.add_subcommand("status", "Ask the running gateway how it is");
+  CLI::App* peers_ = app_.add_subcommand("peers", "WireGuard clients of the running gateway");
+  CLI::App* peers_list_ =
+      peers_->add_subcommand("list", "Show all, with their addresses and bandwidth");
+  CLI::App* peers_show_ =
+      peers_->add_subcommand("show", "Show one, with what WireGuard says of it");
+  CLI::App* peers_remove_ = peers_->add_subcommand(
+      "remove", "Remove one with its addresses and bandwidth; its tickets stay spent");
   CLI::App* keys_ = app_.add_subcommand("keys", "Verification keys of the e-cash authority");
   CLI::App* keys_list_ = keys_->add_subcommand("list", "Show the keys that the gateway knows");
   CLI::App* keys_accept_ =
@@ -134,6 +169,9 @@ class CommandLine {
   config::SettingFlags flags_;
   std::string config_file_;
   std::vector<std::string> keys_to_accept_;
+  std::string peer_;
+  std::string format_ = "text";
+  std::uint32_t limit_ = 0;
   bool ephemeral_ = false;
   bool json_ = false;
 };

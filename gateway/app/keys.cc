@@ -127,7 +127,7 @@ std::optional<Listing> parse_listing(std::string_view answer) {
 
 /// For work on the cache itself: the lock keeps a gateway from starting meanwhile.
 struct OpenCache {
-  DataDirLock lock;
+  ProcessLock lock;
   std::filesystem::path path;
   ecash::KeyCache cache;
 };
@@ -142,7 +142,7 @@ std::expected<OpenCache, Refusal> open_cache(const std::filesystem::path& data_d
     return refuse(ExitCode::unavailable,
                   fmt::format("{}, and {} is not there yet", why_no_gateway, open.path.string()));
   }
-  auto lock = DataDirLock::take(data_dir);
+  auto lock = ProcessLock::take_data_dir(data_dir);
   if (!lock) {
     return refuse(lock.error().code, fmt::format("{}; {}", why_no_gateway, lock.error().sentence));
   }

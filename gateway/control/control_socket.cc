@@ -11,6 +11,7 @@
 #include <boost/asio/detached.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/local/stream_protocol.hpp>
+#include <boost/asio/post.hpp>
 #include <boost/asio/read_until.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
@@ -20,6 +21,7 @@
 #include <cstring>
 #include <list>
 #include <memory>
+#include <mutex>
 #include <sstream>
 #include <thread>
 
@@ -94,6 +96,7 @@ class Socket final : public ControlSocket {
  public:
   Socket(std::filesystem::path path, int fd, Handler handler)
       : path_(std::move(path)), handler_(std::move(handler)) {
+    running_->context = &context_;
     acceptor_.assign(Local(), fd);
     asio::co_spawn(context_, accept_loop(), asio::detached);
     thread_ = std::thread([this] { context_.run(); });
@@ -103,6 +106,10 @@ class Socket final : public ControlSocket {
   void shut_down() override {
     if (!thread_.joinable()) return;
     ::unlink(path_.c_str());
+    {
+      const std::lock_guard lock(running_->mutex);
+      running_->context = nullptr;
+    }
     context_.stop();
     thread_.join();
     boost::system::error_code ignored;
@@ -164,12 +171,39 @@ class Socket final : public ControlSocket {
         socket, asio::dynamic_buffer(line, longest_request), '\n', use_result);
     if (read_error) co_return;
     line.resize(length);
-    std::string text = handler_(words_of(line)) + '\n';
-    co_await asio::async_write(socket, asio::buffer(text), use_result);
+    // The answer cancels the timer. Not before it is waited for: it comes through the context,
+    // whose thread is this one.
+    const auto answered =
+        std::make_shared<asio::steady_timer>(context_, asio::steady_timer::time_point::max());
+    const auto text = std::make_shared<std::string>();
+    handler_(words_of(line), reply_to(answered, text));
+    co_await answered->async_wait(use_result);
+    *text += '\n';
+    co_await asio::async_write(socket, asio::buffer(*text), use_result);
   }
+
+  Reply reply_to(const std::shared_ptr<asio::steady_timer>& answered,
+                 const std::shared_ptr<std::string>& text) {
+    return
+        [running = running_, answered = std::weak_ptr(answered), text](std::string answer) mutable {
+          const std::lock_guard lock(running->mutex);
+          if (running->context == nullptr) return;
+          asio::post(*running->context, [answered, text, answer = std::move(answer)]() mutable {
+            *text = std::move(answer);
+            if (const auto timer = answered.lock()) timer->cancel();
+          });
+        };
+  }
+
+  /// What answers may be handed to; they can come when the socket is gone.
+  struct Running {
+    std::mutex mutex;
+    asio::io_context* context;  // under the mutex; null after shut_down
+  };
 
   std::filesystem::path path_;
   Handler handler_;
+  const std::shared_ptr<Running> running_ = std::make_shared<Running>();
   asio::io_context context_{1};
   std::list<ClientPtr> clients_;  // the control thread's alone
   Local::acceptor acceptor_{context_};

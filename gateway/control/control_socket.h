@@ -1,4 +1,4 @@
-// The local control socket (mode 0600) that `lp-gateway status` talks to, and later `peers`. One
+// The local control socket (mode 0600) that `lp-gateway status`, `peers` and `keys` talk to. One
 // request line, one JSON answer line.
 #pragma once
 
@@ -12,8 +12,11 @@
 
 namespace lp::gateway::control {
 
-/// Takes the words of a request line; returns the JSON answer. Called on the control thread.
-using Handler = std::function<std::string(const std::vector<std::string>& words)>;
+/// Takes the JSON answer, without line feed. To be called once, on any thread; once the socket has
+/// been shut down, or its client has gone, the answer is dropped.
+using Reply = std::move_only_function<void(std::string answer)>;
+/// Takes the words of a request line. Called on the control thread, which it must not hold up.
+using Handler = std::function<void(const std::vector<std::string>& words, Reply reply)>;
 
 class ControlSocket {
  public:

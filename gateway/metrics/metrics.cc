@@ -111,6 +111,24 @@ constexpr auto credential_index = [] {
   return index;
 }();
 
+using OperationCounters = std::array<std::array<Counter*, wireguard_result_labels.size()>,
+                                     wireguard_operation_labels.size()>;
+
+OperationCounters operation_counters(Registry& registry) {
+  auto& family = BuildCounter()
+                     .Name("lp_wireguard_operations_total")
+                     .Help("Calls of the WireGuard backend that were answered")
+                     .Register(registry);
+  OperationCounters result{};
+  for (std::size_t i = 0; i < result.size(); ++i) {
+    for (std::size_t j = 0; j < result[i].size(); ++j) {
+      result[i][j] = &family.Add({{"operation", std::string(wireguard_operation_labels[i])},
+                                  {"result", std::string(wireguard_result_labels[j])}});
+    }
+  }
+  return result;
+}
+
 constexpr std::array<std::string_view, 3> key_state_labels{"trusted", "revoked", "offered"};
 constexpr std::array<std::string_view, 2> result_labels{"success", "error"};
 constexpr std::array<std::string_view, 2> mode_labels{"dvpn", "mixnet"};
@@ -230,6 +248,34 @@ struct Metrics::Impl {
   Gauge& wireguard_peers = gauge(registry, "lp_wireguard_peers", "Peers in WireGuard");
   Gauge& wireguard_removals =
       gauge(registry, "lp_wireguard_pending_removals", "Peers that must still leave WireGuard");
+  Gauge& wireguard_unknown =
+      gauge(registry, "lp_wireguard_unknown_peers",
+            "Peers in WireGuard that the database does not know, left alone");
+  OperationCounters wireguard_operations = operation_counters(registry);
+  std::array<Counter*, 2> wireguard_comparisons =
+      counters(registry, "lp_wireguard_comparisons_total", "Comparisons of database and WireGuard",
+               "result", result_labels);
+  Counter& wireguard_restored =
+      counter(registry, "lp_wireguard_restored_peers_total",
+              "Peers that a comparison had to add, or to give their addresses or settings");
+  Counter& wireguard_removed =
+      counter(registry, "lp_wireguard_removed_peers_total",
+              "Peers taken out of WireGuard: noted removals that were carried out, and unknown "
+              "peers of an own interface");
+
+  // metering
+  std::array<Counter*, metering_result_labels.size()> metering_polls =
+      counters(registry, "lp_metering_polls_total", "Polls of WireGuard's transfer counters",
+               "result", metering_result_labels);
+  Counter& bandwidth_used = counter(registry, "lp_bandwidth_used_bytes_total",
+                                    "Bytes debited for traffic through the tunnels");
+  Counter& bandwidth_spent =
+      counter(registry, "lp_bandwidth_spent_peers_total", "Peers whose bandwidth was used up");
+  Counter& metering_resets =
+      counter(registry, "lp_metering_counter_resets_total",
+              "Peers whose transfer counters were found to have begun again");
+  Gauge& metering_success = gauge(registry, "lp_metering_last_success_timestamp_seconds",
+                                  "Unix time of the latest poll that was debited; 0: none yet");
   Gauge& storage_up = gauge(registry, "lp_storage_up", "1 while the database can be written");
   std::array<Counter*, 2> storage_transactions =
       counters(registry, "lp_storage_transactions_total", "Database transactions", "result",
@@ -375,10 +421,34 @@ void Metrics::set_mock_ecash(bool mock) {
   impl_->mock_ecash.Set(mock ? 1 : 0);
 }
 
-void Metrics::set_wireguard(bool healthy, std::uint64_t peers, std::uint64_t pending_removals) {
+void Metrics::set_wireguard(bool healthy, std::uint64_t peers, std::uint64_t pending_removals,
+                            std::uint64_t unknown_peers) {
   impl_->wireguard_up.Set(healthy ? 1 : 0);
   impl_->wireguard_peers.Set(static_cast<double>(peers));
   impl_->wireguard_removals.Set(static_cast<double>(pending_removals));
+  impl_->wireguard_unknown.Set(static_cast<double>(unknown_peers));
+}
+
+void Metrics::wireguard_operation(WireguardOperation operation, WireguardResult result) {
+  impl_->wireguard_operations[index_of(operation)][index_of(result)]->Increment();
+}
+
+void Metrics::wireguard_compared(bool completed, std::uint64_t added) {
+  impl_->wireguard_comparisons[completed ? 0 : 1]->Increment();
+  impl_->wireguard_restored.Increment(static_cast<double>(added));
+}
+
+void Metrics::wireguard_removed(std::uint64_t peers) {
+  impl_->wireguard_removed.Increment(static_cast<double>(peers));
+}
+
+void Metrics::metered(MeteringResult result, std::uint64_t bytes, std::uint64_t spent,
+                      std::uint64_t resets, std::uint64_t now) {
+  impl_->metering_polls[index_of(result)]->Increment();
+  impl_->bandwidth_used.Increment(static_cast<double>(bytes));
+  impl_->bandwidth_spent.Increment(static_cast<double>(spent));
+  impl_->metering_resets.Increment(static_cast<double>(resets));
+  if (result == MeteringResult::success) impl_->metering_success.Set(static_cast<double>(now));
 }
 
 void Metrics::set_storage(bool healthy, std::uint64_t transactions,

@@ -93,6 +93,18 @@ inline constexpr std::array<std::string_view, 9> key_refresh_labels{
     "success", "conflict",    "empty",     "unreachable", "timeout",
     "tls",     "http_status", "too_large", "malformed"};
 
+enum class WireguardOperation : std::uint8_t { add, remove, list };
+inline constexpr std::array<std::string_view, 3> wireguard_operation_labels{"add", "remove",
+                                                                            "list"};
+enum class WireguardResult : std::uint8_t { success, unavailable, timeout, refused };
+inline constexpr std::array<std::string_view, 4> wireguard_result_labels{"success", "unavailable",
+                                                                         "timeout", "refused"};
+
+/// What a poll of the transfer counters came to.
+enum class MeteringResult : std::uint8_t { success, wireguard_failed, storage_failed };
+inline constexpr std::array<std::string_view, 3> metering_result_labels{
+    "success", "wireguard_failed", "storage_failed"};
+
 /// The failures that lp_credential_verification_failed tells apart. Any other is "other" there.
 inline constexpr std::array credential_failures{
     messages::RegistrationFailure::credential_scheme_unsupported,
@@ -146,7 +158,15 @@ class Metrics {
   void set_hello_cache_entries(std::uint64_t entries);
   void accept_paused();
   void set_mock_ecash(bool mock);
-  void set_wireguard(bool healthy, std::uint64_t peers, std::uint64_t pending_removals);
+  void set_wireguard(bool healthy, std::uint64_t peers, std::uint64_t pending_removals,
+                     std::uint64_t unknown_peers);
+  void wireguard_operation(WireguardOperation operation, WireguardResult result);
+  /// A comparison of database and WireGuard, with what it set right.
+  void wireguard_compared(bool completed, std::uint64_t added);
+  void wireguard_removed(std::uint64_t peers);
+  /// A poll of the transfer counters at `now`.
+  void metered(MeteringResult result, std::uint64_t bytes, std::uint64_t spent,
+               std::uint64_t resets, std::uint64_t now);
   /// Totals since start, as the storage counts them.
   void set_storage(bool healthy, std::uint64_t transactions, std::uint64_t failed_transactions,
                    std::uint64_t statements, std::uint64_t queue_length);

@@ -180,25 +180,33 @@ void Registration::accepted(const storage::AcceptanceResult& result) {
     case storage::AcceptanceOutcome::accepted:
       break;
   }
-  if (is_dvpn()) return add_peer();
+  // A ticket that does not make up for what was used beyond the ones before is credited all the
+  // same; the peer comes back with the ticket that does.
+  if (is_dvpn() && result.has_bandwidth) return add_peer();
+  succeed_with_credit();
+}
+
+void Registration::succeed_with_credit() {
   context_.metrics.credential_verified();
-  context_.metrics.bandwidth_allocated(static_cast<std::uint64_t>(result.amount));
-  succeed(std::nullopt, result.amount, result.client_id);
+  context_.metrics.bandwidth_allocated(static_cast<std::uint64_t>(acceptance_.amount));
+  succeed(acceptance_.addresses, acceptance_.amount, acceptance_.client_id);
 }
 
 void Registration::add_peer() {
   step_began_ = std::chrono::steady_clock::now();
-  context_.wireguard.add_peer(
-      {.public_key = wireguard_key_, .addresses = *acceptance_.addresses},
-      [self = shared_from_this()](wireguard::WireguardResult<std::monostate> result) {
-        self->context_.metrics.step(Step::wireguard, seconds_since(self->step_began_));
-        if (!result) return self->compensate();
-        self->context_.metrics.credential_verified();
-        self->context_.metrics.bandwidth_allocated(
-            static_cast<std::uint64_t>(self->acceptance_.amount));
-        self->succeed(self->acceptance_.addresses, self->acceptance_.amount,
-                      self->acceptance_.client_id);
-      });
+  wireguard::PeerConfig peer{.public_key = wireguard_key_,
+                             .addresses = *acceptance_.addresses,
+                             .client_id = acceptance_.client_id};
+  auto added = [self = shared_from_this()](wireguard::WireguardResult<std::monostate> result) {
+    self->context_.metrics.step(Step::wireguard, seconds_since(self->step_began_));
+    if (!result) return self->compensate();
+    self->succeed_with_credit();
+  };
+  if (acceptance_.client_existed) {
+    context_.wireguard.add_peer(std::move(peer), std::move(added));
+  } else {
+    context_.wireguard.add_new_peer(std::move(peer), std::move(added));
+  }
 }
 
 void Registration::compensate() {

@@ -55,6 +55,7 @@ class Registration : public std::enable_shared_from_this<Registration> {
   void add_peer();
   void remove_peer();
   // Step 4: the answer.
+  void succeed_with_credit();
   void replay(const std::optional<storage::AddressPair>& addresses, std::int64_t amount,
               storage::ClientRowId client_id);
   void succeed(const std::optional<storage::AddressPair>& addresses, std::int64_t amount,

@@ -2,6 +2,7 @@
 
 #include <fmt/core.h>
 
+#include <limits>
 #include <optional>
 #include <tuple>
 #include <utility>
@@ -38,6 +39,33 @@ StorageResult<ByteArray<32>> read_key(const Query& query, int column) {
   const auto blob = query.blob(column);
   if (blob.size() != 32) return std::unexpected(damaged("a key that has not 32 bytes"));
   return to_array<32>(blob);
+}
+
+StorageResult<Peer> read_peer(const Query& row) {
+  const auto key = read_key(row, 1);
+  if (!key) return std::unexpected(key.error());
+  const auto addresses = read_addresses(row, 2);
+  if (!addresses) return std::unexpected(addresses.error());
+  const auto ticket_type = messages::ticket_type_from_name(row.text(4));
+  if (!ticket_type) return std::unexpected(damaged("a ticket type that is none"));
+  Peer peer{.client_id = row.integer(0),
+            .public_key = {*key},
+            .addresses = *addresses,
+            .ticket_type = *ticket_type,
+            .available = row.integer(5),
+            .used = row.integer(6),
+            .credited = row.integer(7),
+            .created_at = static_cast<UnixSeconds>(row.integer(8)),
+            .last_seen = std::nullopt,
+            .counters = {.rx = row.integer(10), .tx = row.integer(11)},
+            .removal_noted = row.integer(12) != 0};
+  if (!row.is_null(9)) peer.last_seen = static_cast<UnixSeconds>(row.integer(9));
+  return peer;
+}
+
+std::int64_t saturating_sum(std::int64_t a, std::int64_t b) noexcept {
+  return a > std::numeric_limits<std::int64_t>::max() - b ? std::numeric_limits<std::int64_t>::max()
+                                                          : a + b;
 }
 
 StorageStatus forget_ticket(Statements& statements, const messages::Nullifier& nullifier) {
@@ -99,7 +127,7 @@ StorageResult<AcceptanceResult> Ledger::accept(const Acceptance& acceptance) {
 
 StorageResult<AcceptanceResult> Ledger::accept_new(const Acceptance& acceptance) {
   const auto& owner = acceptance.owner;
-  AcceptanceResult result{.amount = acceptance.amount};
+  AcceptanceResult result{.amount = acceptance.amount, .has_bandwidth = acceptance.amount > 0};
   if (owner.kind == ClientKind::wireguard) {
     auto addresses = take_addresses();
     if (!addresses) return std::unexpected(std::move(addresses.error()));
@@ -172,13 +200,17 @@ StorageResult<AcceptanceResult> Ledger::accept_existing(const Acceptance& accept
   {
     Query credit(statements_[Sql::credit]);
     credit.bind(id).bind(acceptance.amount).bind(as_integer(acceptance.now));
-    if (auto done = credit.run(); !done) return std::unexpected(std::move(done.error()));
-    if (credit.changed() != 1) {
+    const auto credited = credit.next();
+    if (!credited) return std::unexpected(credited.error());
+    if (!*credited) {
       return storage_fail(StorageError::Kind::invalid,
                           fmt::format("the credit of client {} would exceed 2^63 - 1 bytes", id));
     }
+    result.has_bandwidth = credit.integer(0) > 0;
+    if (auto done = credit.run(); !done) return std::unexpected(std::move(done.error()));
   }
-  if (acceptance.owner.kind == ClientKind::wireguard) {
+  // A debt that this ticket does not cover keeps the peer out, and a removal of it noted.
+  if (acceptance.owner.kind == ClientKind::wireguard && result.has_bandwidth) {
     auto done = Query(statements_[Sql::cancel_removal]).bind(acceptance.owner.key).run();
     if (!done) return std::unexpected(std::move(done.error()));
   }
@@ -253,10 +285,66 @@ StorageResult<Storage::Compensated> Ledger::compensate(const Owner& owner,
 
 StorageStatus Ledger::confirm_removals(const std::vector<crypto::X25519Public>& keys) {
   for (const auto& key : keys) {
-    auto done = Query(statements_[Sql::cancel_removal]).bind(key.bytes).run();
-    if (!done) return done;
+    for (const auto sql : {Sql::cancel_removal, Sql::reset_counters}) {
+      if (auto done = Query(statements_[sql]).bind(key.bytes).run(); !done) return done;
+    }
   }
   return {};
+}
+
+StorageResult<UsageOutcome> Ledger::record_usage(const std::vector<PeerUsage>& usage,
+                                                 UnixSeconds now) {
+  UsageOutcome outcome;
+  for (const auto& entry : usage) {
+    if (auto done = record_usage(entry, now, outcome); !done) {
+      return std::unexpected(std::move(done.error()));
+    }
+  }
+  return outcome;
+}
+
+StorageStatus Ledger::record_usage(const PeerUsage& usage, UnixSeconds now, UsageOutcome& outcome) {
+  {
+    Query count(statements_[Sql::count_usage]);
+    count.bind(usage.client_id)
+        .bind(usage.before.rx)
+        .bind(usage.before.tx)
+        .bind(usage.after.rx)
+        .bind(usage.after.tx);
+    usage.last_seen ? count.bind(as_integer(*usage.last_seen)) : count.bind_null();
+    if (auto done = count.run(); !done) return done;
+    if (count.changed() == 0) {
+      ++outcome.skipped;
+      return {};
+    }
+  }
+  Query use(statements_[Sql::use_bandwidth]);
+  use.bind(usage.client_id).bind(usage.bytes).bind(as_integer(now));
+  if (auto row = expect_row(use, "no bandwidth row for a client"); !row) return row;
+  const auto available = use.integer(0);
+  if (auto done = use.run(); !done) return done;
+  ++outcome.peers;
+  outcome.bytes = saturating_sum(outcome.bytes, usage.bytes);
+  if (available > 0) return {};
+  Query note(statements_[Sql::note_spent_peer]);
+  note.bind(usage.client_id).bind(as_integer(now));
+  auto noted = note.run();
+  if (noted && note.changed() > 0) ++outcome.spent;
+  return noted;
+}
+
+StorageResult<RemovedPeer> Ledger::remove_peer(const crypto::X25519Public& key) {
+  Query remove(statements_[Sql::delete_wireguard_client]);
+  remove.bind(key.bytes);
+  if (auto done = remove.run(); !done) return std::unexpected(std::move(done.error()));
+  if (remove.changed() > 0) {
+    released_in_transaction_ = true;
+    return RemovedPeer{.existed = true, .removal_noted = true};
+  }
+  Query noted(statements_[Sql::is_removal_noted]);
+  noted.bind(key.bytes);
+  if (auto row = expect_row(noted, "nothing"); !row) return std::unexpected(row.error());
+  return RemovedPeer{.existed = false, .removal_noted = noted.integer(0) != 0};
 }
 
 StorageStatus Ledger::record_session(const SessionRecord& record) {
@@ -368,31 +456,30 @@ StorageResult<std::optional<SpentTicket>> find_spent_ticket(Statements& statemen
   return ticket;
 }
 
-StorageResult<std::vector<Peer>> read_active_peers(Statements& statements) {
+StorageResult<std::vector<Peer>> read_peers(Statements& statements, const PeerPage& page) {
   std::vector<Peer> peers;
-  Query select(statements[Sql::select_active_peers]);
+  Query select(statements[Sql::select_peers]);
+  select.bind(page.after).bind(page.limit);
   while (true) {
     const auto row = select.next();
     if (!row) return std::unexpected(row.error());
     if (!*row) return peers;
-    const auto key = read_key(select, 1);
-    if (!key) return std::unexpected(key.error());
-    const auto addresses = read_addresses(select, 2);
-    if (!addresses) return std::unexpected(addresses.error());
-    const auto ticket_type = messages::ticket_type_from_name(select.text(4));
-    if (!ticket_type) return std::unexpected(damaged("a ticket type that is none"));
-    Peer peer{.client_id = select.integer(0),
-              .public_key = {*key},
-              .addresses = *addresses,
-              .ticket_type = *ticket_type,
-              .available = select.integer(5),
-              .used = select.integer(6),
-              .credited = select.integer(7),
-              .created_at = static_cast<UnixSeconds>(select.integer(8)),
-              .last_seen = std::nullopt};
-    if (!select.is_null(9)) peer.last_seen = static_cast<UnixSeconds>(select.integer(9));
-    peers.push_back(peer);
+    auto peer = read_peer(select);
+    if (!peer) return std::unexpected(std::move(peer.error()));
+    peers.push_back(*peer);
   }
+}
+
+StorageResult<std::optional<Peer>> find_peer(Statements& statements,
+                                             const crypto::X25519Public& key) {
+  Query select(statements[Sql::select_peer]);
+  select.bind(key.bytes);
+  const auto row = select.next();
+  if (!row) return std::unexpected(row.error());
+  if (!*row) return std::nullopt;
+  auto peer = read_peer(select);
+  if (!peer) return std::unexpected(std::move(peer.error()));
+  return *peer;
 }
 
 StorageResult<std::vector<crypto::X25519Public>> read_removals(Statements& statements) {

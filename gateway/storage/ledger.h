@@ -1,5 +1,5 @@
 // What the writer does to the database: transactions, and inside them tickets accepted and undone,
-// removals confirmed, sessions recorded. Knows no threads.
+// usage debited, peers removed, removals confirmed, sessions recorded. Knows no threads.
 #pragma once
 
 #include <cstdint>
@@ -31,6 +31,9 @@ class Ledger {
                                                                const messages::Nullifier& nullifier,
                                                                UnixSeconds now);
   StorageStatus confirm_removals(const std::vector<crypto::X25519Public>& keys);
+  [[nodiscard]] StorageResult<UsageOutcome> record_usage(const std::vector<PeerUsage>& usage,
+                                                         UnixSeconds now);
+  [[nodiscard]] StorageResult<RemovedPeer> remove_peer(const crypto::X25519Public& key);
   StorageStatus record_session(const SessionRecord& record);
 
   /// A durable write that changes nothing, to learn whether writing works. Not in a transaction.
@@ -53,6 +56,7 @@ class Ledger {
   [[nodiscard]] StorageResult<AcceptanceResult> accept_existing(const Acceptance& acceptance,
                                                                 ClientRowId id);
   [[nodiscard]] StorageResult<AcceptanceResult> answer_spent(const Acceptance& acceptance);
+  StorageStatus record_usage(const PeerUsage& usage, UnixSeconds now, UsageOutcome& outcome);
   [[nodiscard]] StorageResult<std::optional<AddressPair>> take_addresses();
   StorageStatus load_pool();
   StorageStatus load_released_addresses();
@@ -68,7 +72,10 @@ class Ledger {
 /// The ticket with this nullifier, if it was spent. For any connection.
 [[nodiscard]] StorageResult<std::optional<SpentTicket>> find_spent_ticket(
     Statements& statements, const messages::Nullifier& nullifier);
-[[nodiscard]] StorageResult<std::vector<Peer>> read_active_peers(Statements& statements);
+[[nodiscard]] StorageResult<std::vector<Peer>> read_peers(Statements& statements,
+                                                          const PeerPage& page);
+[[nodiscard]] StorageResult<std::optional<Peer>> find_peer(Statements& statements,
+                                                           const crypto::X25519Public& key);
 [[nodiscard]] StorageResult<std::vector<crypto::X25519Public>> read_removals(
     Statements& statements);
 

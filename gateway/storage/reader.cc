@@ -14,8 +14,11 @@ namespace {
 auto read(Statements& statements, const messages::Nullifier& nullifier) {
   return find_spent_ticket(statements, nullifier);
 }
-auto read(Statements& statements, ListPeersRequest) {
-  return read_active_peers(statements);
+auto read(Statements& statements, const PeerPage& page) {
+  return read_peers(statements, page);
+}
+auto read(Statements& statements, const crypto::X25519Public& key) {
+  return find_peer(statements, key);
 }
 auto read(Statements& statements, ListRemovalsRequest) {
   return read_removals(statements);

@@ -15,12 +15,12 @@
 
 namespace lp::gateway::storage {
 
-struct ListPeersRequest {};
 struct ListRemovalsRequest {};
 using FindJob = Job<messages::Nullifier, std::optional<SpentTicket>>;
-using ListPeersJob = Job<ListPeersRequest, std::vector<Peer>>;
+using ListPeersJob = Job<PeerPage, std::vector<Peer>>;
+using FindPeerJob = Job<crypto::X25519Public, std::optional<Peer>>;
 using ListRemovalsJob = Job<ListRemovalsRequest, std::vector<crypto::X25519Public>>;
-using ReadJob = std::variant<FindJob, ListPeersJob, ListRemovalsJob>;
+using ReadJob = std::variant<FindJob, ListPeersJob, FindPeerJob, ListRemovalsJob>;
 
 class Reader {
  public:

@@ -72,6 +72,25 @@ class SqliteStorage final : public Storage {
     submit(writer_.queue(), ConfirmJob{std::move(keys), std::move(done), {}}, acceptance_limit);
   }
 
+  void record_usage(std::vector<PeerUsage> usage, UnixSeconds now,
+                    Done<UsageOutcome> done) override {
+    UsageJob job{{std::move(usage), now}, std::move(done), {}};
+    if (!fits(now)) return job.complete(std::unexpected(out_of_range("the time")));
+    for (const auto& entry : job.request.usage) {
+      if (entry.bytes < 0 || entry.after.rx < 0 || entry.after.tx < 0) {
+        return job.complete(std::unexpected(out_of_range("a number of bytes")));
+      }
+      if (!fits(entry.last_seen.value_or(0))) {
+        return job.complete(std::unexpected(out_of_range("the time of a handshake")));
+      }
+    }
+    submit(writer_.queue(), std::move(job), acceptance_limit);
+  }
+
+  void remove_peer(const crypto::X25519Public& key, Done<RemovedPeer> done) override {
+    submit(writer_.queue(), RemovePeerJob{key, std::move(done), {}}, acceptance_limit);
+  }
+
   void record_session(SessionRecord record) override {
     if (!fits(record.started_at) || !fits(record.completed_at.value_or(0))) return;
     submit(writer_.queue(), SessionJob{std::move(record), nullptr, {}}, session_limit);
@@ -82,8 +101,12 @@ class SqliteStorage final : public Storage {
     submit(reader_.queue(), FindJob{nullifier, std::move(done), {}}, read_limit);
   }
 
-  void list_active_peers(Done<std::vector<Peer>> done) override {
-    submit(reader_.queue(), ListPeersJob{{}, std::move(done), {}}, read_limit);
+  void list_peers(PeerPage page, Done<std::vector<Peer>> done) override {
+    submit(reader_.queue(), ListPeersJob{page, std::move(done), {}}, read_limit);
+  }
+
+  void find_peer(const crypto::X25519Public& key, Done<std::optional<Peer>> done) override {
+    submit(reader_.queue(), FindPeerJob{key, std::move(done), {}}, read_limit);
   }
 
   void list_removals(Done<std::vector<crypto::X25519Public>> done) override {

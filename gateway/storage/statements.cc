@@ -54,7 +54,7 @@ std::string_view text(Sql sql) noexcept {
     case Sql::credit:
       return "UPDATE bandwidth SET available = available + ?2, credited = credited + ?2,"
              " updated_at = ?3"
-             " WHERE client_id = ?1 AND credited <= 9223372036854775807 - ?2";
+             " WHERE client_id = ?1 AND credited <= 9223372036854775807 - ?2 RETURNING available";
     // public_key
     case Sql::cancel_removal:
       return "DELETE FROM wireguard_removals WHERE public_key = ?1";
@@ -93,16 +93,54 @@ std::string_view text(Sql sql) noexcept {
       return "INSERT INTO wireguard_removals (public_key, since) VALUES (?1, ?2)"
              " ON CONFLICT (public_key) DO NOTHING";
 
-    case Sql::select_active_peers:
+    // Both give the columns that read_peer takes.
+    // id above which rows are wanted, how many
+    case Sql::select_peers:
       return "SELECT p.id, p.public_key, p.private_ipv4, p.private_ipv6, p.ticket_type,"
-             " b.available, b.used, b.credited, p.created_at, p.last_seen"
+             " b.available, b.used, b.credited, p.created_at, p.last_seen, p.rx_bytes, p.tx_bytes,"
+             " EXISTS (SELECT 1 FROM wireguard_removals AS r WHERE r.public_key = p.public_key)"
              " FROM wireguard_peers AS p JOIN bandwidth AS b ON b.client_id = p.id"
-             " WHERE b.available > 0"
-             " AND NOT EXISTS (SELECT 1 FROM wireguard_removals AS r"
-             "  WHERE r.public_key = p.public_key)"
-             " ORDER BY p.id";
+             " WHERE p.id > ?1 ORDER BY p.id LIMIT ?2";
+    // public_key
+    case Sql::select_peer:
+      return "SELECT p.id, p.public_key, p.private_ipv4, p.private_ipv6, p.ticket_type,"
+             " b.available, b.used, b.credited, p.created_at, p.last_seen, p.rx_bytes, p.tx_bytes,"
+             " EXISTS (SELECT 1 FROM wireguard_removals AS r WHERE r.public_key = p.public_key)"
+             " FROM wireguard_peers AS p JOIN bandwidth AS b ON b.client_id = p.id"
+             " WHERE p.public_key = ?1";
     case Sql::select_removals:
       return "SELECT public_key FROM wireguard_removals ORDER BY since, public_key";
+
+    // client_id, rx and tx as they were, rx and tx as they are, last_seen
+    case Sql::count_usage:
+      return "UPDATE wireguard_peers SET rx_bytes = ?4, tx_bytes = ?5,"
+             " last_seen = coalesce(max(last_seen, ?6), last_seen, ?6)"
+             " WHERE id = ?1 AND rx_bytes = ?2 AND tx_bytes = ?3";
+    // The sum must stay an integer of 64 bits.
+    // client_id, bytes, updated_at
+    case Sql::use_bandwidth:
+      return "UPDATE bandwidth SET"
+             " used = used + min(?2, 9223372036854775807 - used),"
+             " available = available - min(?2, 9223372036854775807 - used),"
+             " updated_at = iif(?2 > 0, ?3, updated_at)"
+             " WHERE client_id = ?1 RETURNING available";
+    // client_id, since
+    case Sql::note_spent_peer:
+      return "INSERT INTO wireguard_removals (public_key, since)"
+             " SELECT public_key, ?2 FROM wireguard_peers WHERE id = ?1"
+             " ON CONFLICT (public_key) DO NOTHING";
+    // public_key
+    case Sql::reset_counters:
+      return "UPDATE wireguard_peers SET rx_bytes = 0, tx_bytes = 0"
+             " WHERE public_key = ?1 AND (rx_bytes <> 0 OR tx_bytes <> 0)";
+    // Takes along what delete_client does; the schema's trigger notes the removal.
+    // public_key
+    case Sql::delete_wireguard_client:
+      return "DELETE FROM clients"
+             " WHERE id = (SELECT id FROM wireguard_peers WHERE public_key = ?1)";
+    // public_key
+    case Sql::is_removal_noted:
+      return "SELECT EXISTS (SELECT 1 FROM wireguard_removals WHERE public_key = ?1)";
 
     // A client that is gone by now is no reason to lose the record.
     // session_id, lp_id, client_ip, started_at, completed_at, status, client_id

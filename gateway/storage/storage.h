@@ -73,6 +73,9 @@ struct AcceptanceResult {
   std::optional<AddressPair> addresses{};
   std::int64_t amount = 0;      ///< credited then or now
   bool client_existed = false;  ///< before this ticket
+  /// Where accepted: false for a peer whose balance this ticket leaves at zero or below. Such a
+  /// peer stays out of WireGuard.
+  bool has_bandwidth = true;
 };
 
 /// What a nullifier was spent for.
@@ -83,7 +86,15 @@ struct SpentTicket {
   std::optional<AddressPair> addresses{};
 };
 
-/// A peer that belongs into WireGuard.
+/// What has gone through a peer's tunnel, in bytes, as the WireGuard device counts it: from the
+/// client and to it, since the device has the peer.
+struct TransferCounters {
+  std::int64_t rx = 0;
+  std::int64_t tx = 0;
+  friend bool operator==(const TransferCounters&, const TransferCounters&) = default;
+};
+
+/// A row of wireguard_peers with its bandwidth.
 struct Peer {
   ClientRowId client_id = 0;
   crypto::X25519Public public_key;
@@ -93,7 +104,41 @@ struct Peer {
   std::int64_t used = 0;
   std::int64_t credited = 0;
   UnixSeconds created_at = 0;
+  std::optional<UnixSeconds> last_seen{};  ///< the latest WireGuard handshake that was seen
+  TransferCounters counters{};             ///< up to here usage has been debited
+  bool removal_noted = false;
+
+  [[nodiscard]] bool belongs_into_wireguard() const noexcept {
+    return available > 0 && !removal_noted;
+  }
+};
+
+/// Which peers to list: those with a higher client id than `after`, in the order of their ids, at
+/// most `limit`.
+struct PeerPage {
+  ClientRowId after = 0;
+  std::int64_t limit = -1;  ///< negative: all
+};
+
+/// What a reading of the device's counters costs one peer.
+struct PeerUsage {
+  ClientRowId client_id = 0;
+  TransferCounters before{};  ///< as the row had them when the reading was taken
+  TransferCounters after{};
+  std::int64_t bytes = 0;  ///< to be debited
   std::optional<UnixSeconds> last_seen{};
+};
+struct UsageOutcome {
+  std::int64_t bytes = 0;   ///< debited
+  std::size_t peers = 0;    ///< that were debited or brought up to date
+  std::size_t skipped = 0;  ///< gone, or with other counters than `before`: to be read anew
+  std::size_t spent = 0;    ///< that were noted for removal
+};
+
+/// What became of a client that was to be removed.
+struct RemovedPeer {
+  bool existed = false;
+  bool removal_noted = false;  ///< now or before, and not confirmed yet
 };
 
 /// One registration attempt for lp_sessions (only with record_sessions).
@@ -143,11 +188,23 @@ class Storage {
   virtual void compensate(const Owner& owner, const messages::Nullifier& nullifier, UnixSeconds now,
                           Done<Compensated> done) = 0;
 
-  /// All peers that belong into WireGuard: rows with bandwidth left, less noted removals.
-  virtual void list_active_peers(Done<std::vector<Peer>> done) = 0;
+  /// Peers, those that belong into WireGuard and those that do not.
+  virtual void list_peers(PeerPage page, Done<std::vector<Peer>> done) = 0;
+  virtual void find_peer(const crypto::X25519Public& key, Done<std::optional<Peer>> done) = 0;
+  /// Metering, one transaction for all of `usage`, which should be some hundreds: `bytes` move from
+  /// available to used, and the row's counters become `after`, both or neither. An entry whose row
+  /// has other counters than `before` is left out: it was read from a device that has been changed
+  /// since, or has been debited already. A peer without bandwidth left, now or before, is noted for
+  /// removal in the same transaction. `used` stops at 2^63 - 1.
+  virtual void record_usage(std::vector<PeerUsage> usage, UnixSeconds now,
+                            Done<UsageOutcome> done) = 0;
+  /// One transaction: the client of this WireGuard key goes, with its addresses and its bandwidth;
+  /// its tickets stay spent, by this key. The removal from WireGuard is noted.
+  virtual void remove_peer(const crypto::X25519Public& key, Done<RemovedPeer> done) = 0;
   /// Keys noted for removal from WireGuard.
   virtual void list_removals(Done<std::vector<crypto::X25519Public>> done) = 0;
-  /// WireGuard has confirmed that these peers are gone.
+  /// WireGuard has confirmed that these peers are gone. Should one come back, the device counts it
+  /// from zero: its row's counters become 0.
   virtual void confirm_removals(std::vector<crypto::X25519Public> keys,
                                 Done<std::monostate> done) = 0;
 

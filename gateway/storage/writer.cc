@@ -48,6 +48,14 @@ StorageStatus execute_one(Ledger& ledger, ConfirmJob& job) {
   return done;
 }
 
+StorageStatus execute_one(Ledger& ledger, UsageJob& job) {
+  return keep(job.result, ledger.record_usage(job.request.usage, job.request.now));
+}
+
+StorageStatus execute_one(Ledger& ledger, RemovePeerJob& job) {
+  return keep(job.result, ledger.remove_peer(job.request));
+}
+
 StorageStatus execute_one(Ledger& ledger, SessionJob& job) {
   auto done = ledger.record_session(job.request);
   // A record that does not fit is dropped; it must not take a registration along.

@@ -25,11 +25,19 @@ struct CompensationRequest {
   UnixSeconds now = 0;
 };
 
+struct UsageRequest {
+  std::vector<PeerUsage> usage;
+  UnixSeconds now = 0;
+};
+
 using AcceptJob = Job<Acceptance, AcceptanceResult>;
 using CompensateJob = Job<CompensationRequest, Storage::Compensated>;
 using ConfirmJob = Job<std::vector<crypto::X25519Public>, std::monostate>;
+using UsageJob = Job<UsageRequest, UsageOutcome>;
+using RemovePeerJob = Job<crypto::X25519Public, RemovedPeer>;
 using SessionJob = Job<SessionRecord, std::monostate>;
-using WriteJob = std::variant<AcceptJob, CompensateJob, ConfirmJob, SessionJob>;
+using WriteJob =
+    std::variant<AcceptJob, CompensateJob, ConfirmJob, UsageJob, RemovePeerJob, SessionJob>;
 
 class Writer {
  public:

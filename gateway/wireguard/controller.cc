@@ -20,12 +20,25 @@ WireguardError unavailable(std::string detail) {
   return {.kind = WireguardError::Kind::unavailable, .detail = std::move(detail)};
 }
 
+OperationResult operation_result(const std::optional<WireguardError>& error) {
+  if (!error) return OperationResult::success;
+  switch (error->kind) {
+    case WireguardError::Kind::unavailable:
+      return OperationResult::unavailable;
+    case WireguardError::Kind::timeout:
+      return OperationResult::timeout;
+    case WireguardError::Kind::refused:
+      break;
+  }
+  return OperationResult::refused;
+}
+
 /// One call on its way to the backend. Whoever claims it first answers it: the backend's thread
 /// with the result, the watchdog with `timeout`, the breaker with `unavailable`.
-class Operation {
+class PendingOperation {
  public:
-  explicit Operation(Clock::time_point deadline) : deadline_(deadline) {}
-  virtual ~Operation() = default;
+  explicit PendingOperation(Clock::time_point deadline) : deadline_(deadline) {}
+  virtual ~PendingOperation() = default;
   /// Carries it out and answers. Returns the error, if there was one.
   virtual std::optional<WireguardError> run(Backend& backend) = 0;
   virtual void answer_error(WireguardError error) = 0;
@@ -42,11 +55,11 @@ class Operation {
 };
 
 template <typename T>
-class TypedOperation final : public Operation {
+class TypedOperation final : public PendingOperation {
  public:
   using Call = std::move_only_function<WireguardResult<T>(Backend&)>;
   TypedOperation(Clock::time_point deadline, Call call, Done<T> done)
-      : Operation(deadline), call_(std::move(call)), done_(std::move(done)) {}
+      : PendingOperation(deadline), call_(std::move(call)), done_(std::move(done)) {}
 
   std::optional<WireguardError> run(Backend& backend) override {
     auto result = call_(backend);
@@ -73,7 +86,7 @@ class TypedOperation final : public Operation {
 class BackendController final : public Controller {
  public:
   BackendController(std::unique_ptr<Backend> backend, ControllerOptions options)
-      : options_(options), backend_(std::move(backend)) {
+      : options_(std::move(options)), backend_(std::move(backend)) {
     worker_ = std::thread([this] { work(); });
     watchdog_ = std::thread([this] { watch(); });
   }
@@ -81,27 +94,36 @@ class BackendController final : public Controller {
 
   void add_peer(PeerConfig peer, Done<std::monostate> done) override {
     submit<std::monostate>(
-        [this, peer](Backend& backend) {
-          auto result = backend.add_peer(peer);
-          if (result) remember(peer.public_key);
-          return result;
+        Operation::add, [this, peer](Backend& backend) { return add(backend, peer); },
+        std::move(done));
+  }
+
+  void add_new_peer(PeerConfig peer, Done<std::monostate> done) override {
+    submit<std::monostate>(
+        Operation::add,
+        [this, peer](Backend& backend) -> WireguardResult<std::monostate> {
+          if (known_.contains(peer.public_key)) {
+            if (auto removed = remove(backend, peer.public_key); !removed) return removed;
+          }
+          return add(backend, peer);
         },
         std::move(done));
   }
 
   void remove_peer(const crypto::X25519Public& key, Done<std::monostate> done) override {
     submit<std::monostate>(
-        [this, key](Backend& backend) {
-          auto result = backend.remove_peer(key);
-          if (result) forget(key);
-          return result;
-        },
+        Operation::remove, [this, key](Backend& backend) { return remove(backend, key); },
         std::move(done));
   }
 
   void list_peers(Done<std::vector<PeerState>> done) override {
-    submit<std::vector<PeerState>>([this](Backend& backend) { return list(backend); },
-                                   std::move(done));
+    submit<std::vector<PeerState>>(
+        Operation::list, [this](Backend& backend) { return list(backend); }, std::move(done));
+  }
+
+  void set_foreign_peers(std::set<crypto::X25519Public> keys) override {
+    const std::lock_guard lock(mutex_);
+    foreign_ = std::move(keys);
   }
 
   [[nodiscard]] bool healthy() const override { return !down_.load(); }
@@ -126,7 +148,14 @@ class BackendController final : public Controller {
 
  private:
   template <typename T>
-  void submit(typename TypedOperation<T>::Call call, Done<T> done) {
+  void submit(Operation kind, typename TypedOperation<T>::Call call, Done<T> done) {
+    if (options_.observe) {
+      done = [this, kind, done = std::move(done)](WireguardResult<T> result) mutable {
+        options_.observe(kind,
+                         operation_result(result ? std::nullopt : std::optional(result.error())));
+        done(std::move(result));
+      };
+    }
     auto operation = std::make_shared<TypedOperation<T>>(Clock::now() + options_.deadline,
                                                          std::move(call), std::move(done));
     {
@@ -174,7 +203,7 @@ class BackendController final : public Controller {
     }
   }
 
-  void carry_out(Operation& operation) {
+  void carry_out(PendingOperation& operation) {
     // What nobody waits for any more must not take effect.
     if (operation.answered()) return;
     const auto error = operation.run(*backend_);
@@ -215,7 +244,7 @@ class BackendController final : public Controller {
   }
 
   void refuse_all_waiting(const std::string& reason) {
-    std::deque<std::shared_ptr<Operation>> waiting;
+    std::deque<std::shared_ptr<PendingOperation>> waiting;
     {
       const std::lock_guard lock(mutex_);
       waiting.swap(waiting_);
@@ -257,26 +286,51 @@ class BackendController final : public Controller {
 
   WireguardResult<std::vector<PeerState>> list(Backend& backend) {
     auto peers = backend.list_peers();
-    if (peers) {
-      known_.clear();
-      for (const auto& peer : *peers)
-        known_.insert(peer.public_key);
-      peer_count_.store(known_.size());
+    if (!peers) return peers;
+    std::map<crypto::X25519Public, storage::ClientRowId> listed;
+    for (auto& peer : *peers) {
+      const auto known = known_.find(peer.public_key);
+      peer.client_id = known == known_.end() ? 0 : known->second;
+      listed.emplace(peer.public_key, peer.client_id);
     }
+    known_ = std::move(listed);
+    peer_count_.store(known_.size());
     return peers;
   }
-  void remember(const crypto::X25519Public& key) {
-    known_.insert(key);
+
+  WireguardResult<std::monostate> add(Backend& backend, const PeerConfig& peer) {
+    if (is_foreign(peer.public_key)) return refuse_foreign();
+    auto added = backend.add_peer(peer);
+    if (!added) return added;
+    known_.insert_or_assign(peer.public_key, peer.client_id);
     peer_count_.store(known_.size());
+    return added;
   }
-  void forget(const crypto::X25519Public& key) {
+
+  WireguardResult<std::monostate> remove(Backend& backend, const crypto::X25519Public& key) {
+    // What a refused registration leaves to be removed is not there: the foreign peer stays.
+    if (is_foreign(key)) return std::monostate{};
+    auto removed = backend.remove_peer(key);
+    if (!removed) return removed;
     known_.erase(key);
     peer_count_.store(known_.size());
+    return removed;
+  }
+
+  bool is_foreign(const crypto::X25519Public& key) {
+    const std::lock_guard lock(mutex_);
+    return foreign_.contains(key);
+  }
+  static WireguardResult<std::monostate> refuse_foreign() {
+    return std::unexpected(WireguardError{
+        .kind = WireguardError::Kind::refused,
+        .detail = "the interface has a peer with this key that is not this gateway's"});
   }
 
   const ControllerOptions options_;
-  const std::unique_ptr<Backend> backend_;                                // worker only
-  std::set<crypto::X25519Public> known_;                                  // worker only
+  const std::unique_ptr<Backend> backend_;  // worker only
+  /// Peers of the device, and for whom they were added. Worker only.
+  std::map<crypto::X25519Public, storage::ClientRowId> known_;
   Clock::time_point next_look_ = Clock::now() + options_.probe_interval;  // worker only
   std::atomic<std::size_t> peer_count_ = 0;
   std::atomic<bool> down_ = false;
@@ -284,8 +338,9 @@ class BackendController final : public Controller {
   std::mutex mutex_;
   std::condition_variable wake_worker_;
   std::condition_variable wake_watchdog_;
-  std::deque<std::shared_ptr<Operation>> waiting_;
-  std::deque<std::shared_ptr<Operation>> watched_;
+  std::deque<std::shared_ptr<PendingOperation>> waiting_;
+  std::deque<std::shared_ptr<PendingOperation>> watched_;
+  std::set<crypto::X25519Public> foreign_;
   std::function<void()> on_recovery_;
   bool stopping_ = false;
 

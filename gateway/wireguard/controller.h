@@ -8,6 +8,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <variant>
 #include <vector>
@@ -25,6 +26,7 @@ inline constexpr std::chrono::seconds persistent_keepalive{25};
 struct PeerConfig {
   crypto::X25519Public public_key;
   storage::AddressPair addresses;
+  storage::ClientRowId client_id = 0;  ///< whose it is; backends have no use for it
 };
 
 /// A peer as the device has it.
@@ -37,6 +39,9 @@ struct PeerState {
   std::uint64_t rx_bytes = 0;      ///< from the client, since the device has the peer
   std::uint64_t tx_bytes = 0;      ///< to the client
   UnixSeconds last_handshake = 0;  ///< 0: none since the device has the peer
+  /// For whom the controller has added it; 0 where that was before the gateway's start, and from
+  /// backends.
+  storage::ClientRowId client_id = 0;
 };
 
 struct WireguardError {
@@ -70,6 +75,10 @@ class Backend {
 /// Nothing real: a map. For local tests and the demo.
 [[nodiscard]] std::unique_ptr<Backend> make_memory_backend();
 
+enum class Operation : std::uint8_t { add, remove, list };
+/// Success, or the kind of the error.
+enum class OperationResult : std::uint8_t { success, unavailable, timeout, refused };
+
 /// The channel to the backend's thread. Functions may be called from any thread; completions run
 /// on the controller's threads, or before returning where an operation is refused at once, and must
 /// not block.
@@ -78,9 +87,15 @@ class Controller {
   virtual ~Controller() = default;
   /// Refused at once (kind unavailable) while the backend is known to be down.
   virtual void add_peer(PeerConfig peer, Done<std::monostate> done) = 0;
+  /// For a client that is new: a peer with this key that the device still has is a former client's,
+  /// whose counters and session must not be this one's. It goes before.
+  virtual void add_new_peer(PeerConfig peer, Done<std::monostate> done) = 0;
   virtual void remove_peer(const crypto::X25519Public& key, Done<std::monostate> done) = 0;
   virtual void list_peers(Done<std::vector<PeerState>> done) = 0;
   [[nodiscard]] virtual bool healthy() const = 0;
+  /// Peers on a shared interface that are not this gateway's, all there are: to add or remove one
+  /// of them is refused from now on, so that nobody who registers with such a key changes it.
+  virtual void set_foreign_peers(std::set<crypto::X25519Public> keys) = 0;
   /// Peers in WireGuard as of the last operation.
   [[nodiscard]] virtual std::size_t peer_count() const = 0;
   /// Called on the controller's thread when a backend that was down answers again, and when its
@@ -93,6 +108,8 @@ class Controller {
 struct ControllerOptions {
   std::chrono::milliseconds deadline = operation_deadline;  ///< from submission to answer
   std::chrono::milliseconds probe_interval{2'000};          ///< of a backend that is down
+  /// Told of every operation when it is answered, on the thread that answers it.
+  std::function<void(Operation, OperationResult)> observe = {};
 };
 
 /// A controller with one thread on `backend` and one that watches deadlines, so that a backend that

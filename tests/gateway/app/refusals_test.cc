@@ -293,6 +293,23 @@ TEST_F(Refused, ASecondGatewayRunsOnTheSameData) {
   EXPECT_EQ(status("identity"), ready_.identity);  // the first goes on
 }
 
+TEST_F(Refused, ASecondGatewayRunsOnTheSameDatabase) {
+  init();
+  start();
+  const auto database = in_data_dir("gateway.sqlite");
+  const std::string first = data_dir_;
+  data_dir_ = (dir_ / "second").string();
+  init();
+  std::filesystem::create_symlink(database, dir_ / "link.sqlite");
+  for (const auto& path : {database, dir_ / "link.sqlite"}) {
+    EXPECT_EQ(refusal(69, {"--storage=sqlite:" + path.string()}),
+              path.string() + ": another lp-gateway runs on this database, process " +
+                  std::to_string(gateway_->pid()) + "\n");
+  }
+  data_dir_ = first;
+  EXPECT_EQ(status("identity"), ready_.identity);  // the first goes on
+}
+
 TEST_F(Refused, TheDatabaseIsOfANewerVersion) {
   init();
   start_and_stop(run_options());

@@ -118,7 +118,19 @@ void FakeStorage::compensate(const storage::Owner&, const messages::Nullifier&, 
                              storage::Done<Compensated> done) {
   refuse(done);
 }
-void FakeStorage::list_active_peers(storage::Done<std::vector<storage::Peer>> done) {
+void FakeStorage::list_peers(storage::PeerPage, storage::Done<std::vector<storage::Peer>> done) {
+  refuse(done);
+}
+void FakeStorage::find_peer(const crypto::X25519Public&,
+                            storage::Done<std::optional<storage::Peer>> done) {
+  refuse(done);
+}
+void FakeStorage::record_usage(std::vector<storage::PeerUsage>, UnixSeconds,
+                               storage::Done<storage::UsageOutcome> done) {
+  refuse(done);
+}
+void FakeStorage::remove_peer(const crypto::X25519Public&,
+                              storage::Done<storage::RemovedPeer> done) {
   refuse(done);
 }
 void FakeStorage::list_removals(storage::Done<std::vector<crypto::X25519Public>> done) {

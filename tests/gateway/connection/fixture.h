@@ -80,7 +80,12 @@ class FakeStorage final : public storage::Storage {
                   storage::Done<std::optional<storage::SpentTicket>> done) override;
   void compensate(const storage::Owner&, const messages::Nullifier&, UnixSeconds,
                   storage::Done<Compensated> done) override;
-  void list_active_peers(storage::Done<std::vector<storage::Peer>> done) override;
+  void list_peers(storage::PeerPage, storage::Done<std::vector<storage::Peer>> done) override;
+  void find_peer(const crypto::X25519Public&,
+                 storage::Done<std::optional<storage::Peer>> done) override;
+  void record_usage(std::vector<storage::PeerUsage>, UnixSeconds,
+                    storage::Done<storage::UsageOutcome> done) override;
+  void remove_peer(const crypto::X25519Public&, storage::Done<storage::RemovedPeer> done) override;
   void list_removals(storage::Done<std::vector<crypto::X25519Public>> done) override;
   void confirm_removals(std::vector<crypto::X25519Public>,
                         storage::Done<std::monostate> done) override;

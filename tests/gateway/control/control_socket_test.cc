@@ -9,6 +9,7 @@
 
 #include <array>
 #include <atomic>
+#include <condition_variable>
 #include <cstring>
 #include <thread>
 
@@ -64,12 +65,17 @@ class Client {
 class Control : public testing::Test {
  protected:
   void SetUp() override {
-    auto served = serve(path_, [this](const std::vector<std::string>& words) {
+    auto served = serve(path_, [this](const std::vector<std::string>& words, Reply reply) {
       {
         const std::lock_guard lock(mutex_);
         last_words_ = words;
+        if (!words.empty() && words.front() == "later") {
+          later_ = std::move(reply);
+          asked_.notify_one();
+          return;
+        }
       }
-      return answer_;
+      reply(answer_);
     });
     ASSERT_TRUE(served) << served.error();
     socket_ = std::move(*served);
@@ -82,7 +88,15 @@ class Control : public testing::Test {
   test::TempDir dir_;
   std::filesystem::path path_ = dir_ / "control.sock";
   std::string answer_ = "{\"ok\":true}";
+  Reply wait_for_later() {
+    std::unique_lock lock(mutex_);
+    asked_.wait(lock, [this] { return later_ != nullptr; });
+    return std::move(later_);
+  }
+
   std::mutex mutex_;
+  std::condition_variable asked_;
+  Reply later_;
   std::vector<std::string> last_words_;
   std::unique_ptr<ControlSocket> socket_;
 };
@@ -148,7 +162,7 @@ TEST_F(Control, ComesToHarmByClientsThatGoAway) {
 }
 
 TEST_F(Control, IsTakenOverByASecondGateway) {
-  const auto second = serve(path_, [](const auto&) { return std::string("second"); });
+  const auto second = serve(path_, [](const auto&, Reply reply) { reply("second"); });
   ASSERT_FALSE(second);
   EXPECT_EQ(second.error(), path_.string() + ": another process listens on it");
   EXPECT_EQ(request(path_, "status"), answer_);
@@ -172,6 +186,27 @@ TEST_F(Control, HangsAtShutdownOnOpenClients) {
   EXPECT_EQ(silent.read_to_end(), "");
 }
 
+TEST_F(Control, HoldsUpOthersWithAnAnswerThatTakesItsTime) {
+  std::expected<std::string, std::string> late;
+  std::thread waiting([&] { late = request(path_, "later"); });
+  auto reply = wait_for_later();
+  EXPECT_EQ(request(path_, "status"), answer_);
+  reply("{\"late\":1}");
+  waiting.join();
+  EXPECT_EQ(late, "{\"late\":1}");
+}
+
+TEST_F(Control, ComesToHarmByAnAnswerThatComesAfterItsEnd) {
+  Client client(path_);
+  client.send("later\n");
+  auto reply = wait_for_later();
+  socket_->shut_down();
+  reply("too late");
+  EXPECT_EQ(client.read_to_end(), "");
+  socket_.reset();
+  reply = nullptr;
+}
+
 TEST(StaleSocket, OfAKilledGatewayKeepsTheNextFromStarting) {
   const test::TempDir dir;
   const auto path = dir / "control.sock";
@@ -184,7 +219,7 @@ TEST(StaleSocket, OfAKilledGatewayKeepsTheNextFromStarting) {
     ::close(fd);  // the file stays
   }
   ASSERT_TRUE(std::filesystem::exists(path));
-  const auto served = serve(path, [](const auto&) { return std::string("{}"); });
+  const auto served = serve(path, [](const auto&, Reply reply) { reply("{}"); });
   ASSERT_TRUE(served) << served.error();
   EXPECT_EQ(request(path, "status"), "{}");
 }
@@ -192,7 +227,7 @@ TEST(StaleSocket, OfAKilledGatewayKeepsTheNextFromStarting) {
 TEST(StaleSocket, IsSomeoneElsesFileAndIsRemoved) {
   const test::TempDir dir;
   test::write_file(dir / "control.sock", "precious");
-  const auto served = serve(dir / "control.sock", [](const auto&) { return std::string(); });
+  const auto served = serve(dir / "control.sock", [](const auto&, Reply reply) { reply(""); });
   ASSERT_FALSE(served);
   EXPECT_THAT(served.error(), HasSubstr("is no socket"));
   EXPECT_EQ(test::read_file(dir / "control.sock"), "precious");
@@ -201,7 +236,7 @@ TEST(StaleSocket, IsSomeoneElsesFileAndIsRemoved) {
 TEST(SocketPath, IsCutToWhatFits) {
   const test::TempDir dir;
   const auto path = dir / std::string(120, 'x');
-  for (const auto& sentence : {serve(path, [](const auto&) { return std::string(); }).error(),
+  for (const auto& sentence : {serve(path, [](const auto&, Reply reply) { reply(""); }).error(),
                                request(path, "status").error()}) {
     EXPECT_THAT(sentence, HasSubstr("too long for a Unix socket"));
   }

@@ -192,7 +192,7 @@ class RealTickets : public testing::Test {
 
   std::vector<storage::Peer> active_peers() {
     std::promise<std::vector<storage::Peer>> promise;
-    storage_->list_active_peers([&](auto peers) { promise.set_value(peers.value()); });
+    storage_->list_peers({}, [&](auto peers) { promise.set_value(peers.value()); });
     return promise.get_future().get();
   }
   bool is_spent(const messages::Nullifier& nullifier) {

@@ -64,31 +64,40 @@ std::string without_ticks(std::string text) {
   return text;
 }
 
-/// "`reason`: `a`, `b`" and "–" become {"reason", {"a", "b"}} and {"", {}}.
-std::pair<std::string, std::set<std::string>> labels_of(const std::string& cell) {
-  const std::string text = without_ticks(cell);
-  const std::size_t colon = text.find(": ");
-  if (colon == std::string::npos) return {};
-  std::set<std::string> values;
-  std::istringstream stream(text.substr(colon + 2));
-  for (std::string value; std::getline(stream, value, ',');)
-    values.insert(trimmed(value));
-  return {text.substr(0, colon), values};
+/// The values of each label.
+using LabelValues = std::map<std::string, std::set<std::string>>;
+
+/// "`reason`: `a`, `b`; `other`: `c`" becomes {"reason", {"a", "b"}} and {"other", {"c"}}, "–"
+/// none.
+LabelValues labels_of(const std::string& cell) {
+  LabelValues labels;
+  std::istringstream parts(without_ticks(cell));
+  for (std::string part; std::getline(parts, part, ';');) {
+    const std::size_t colon = part.find(": ");
+    if (colon == std::string::npos) continue;
+    std::istringstream values(part.substr(colon + 2));
+    for (std::string value; std::getline(values, value, ',');)
+      labels[trimmed(part.substr(0, colon))].insert(trimmed(value));
+  }
+  return labels;
 }
 
 /// The same from the samples of one family.
-std::pair<std::string, std::set<std::string>> exported_labels(const Exposition& text,
-                                                              const std::string& family) {
-  std::pair<std::string, std::set<std::string>> result;
+LabelValues exported_labels(const Exposition& text, const std::string& family) {
+  LabelValues labels;
   for (const auto& [sample, value] : text.samples) {
     const std::string name = sample.substr(0, sample.find('{'));
     if (name != family && name != family + "_count") continue;
-    if (name.size() == sample.size()) continue;
-    const std::size_t quote = sample.find('"');
-    result.first = sample.substr(name.size() + 1, quote - name.size() - 2);
-    result.second.insert(sample.substr(quote + 1, sample.rfind('"') - quote - 1));
+    // name{a="1",b="2"}; no value of ours has a quotation mark.
+    for (std::size_t at = name.size(); at + 1 < sample.size();) {
+      const std::size_t equals = sample.find("=\"", at);
+      const std::size_t end = sample.find('"', equals + 2);
+      labels[sample.substr(at + 1, equals - at - 1)].insert(
+          sample.substr(equals + 2, end - equals - 2));
+      at = end + 1;
+    }
   }
-  return result;
+  return labels;
 }
 
 TEST(GatewayDocumentation, MetricsTableHasEveryFamilyWithItsTypeAndLabels) {

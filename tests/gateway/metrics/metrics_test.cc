@@ -96,6 +96,17 @@ TEST(Metrics, EveryReasonCountsUnderItsOwnLabel) {
       [](Metrics& metrics, HandshakeFailure reason) { metrics.handshake_failed(reason, 0); });
   expect_own_label<Step>("lp_registration_step_duration_seconds_count", "step", step_labels,
                          [](Metrics& metrics, Step step) { metrics.step(step, 0); });
+  expect_own_label<MeteringResult>(
+      "lp_metering_polls_total", "result", metering_result_labels,
+      [](Metrics& metrics, MeteringResult result) { metrics.metered(result, 0, 0, 0, 0); });
+  for (std::size_t i = 0; i < wireguard_operation_labels.size(); ++i) {
+    expect_own_label<WireguardResult>(
+        "lp_wireguard_operations_total",
+        "operation=\"" + std::string(wireguard_operation_labels[i]) + "\",result",
+        wireguard_result_labels, [i](Metrics& metrics, WireguardResult result) {
+          metrics.wireguard_operation(static_cast<WireguardOperation>(i), result);
+        });
+  }
   for (const auto& error : messages::registration_errors) {
     EXPECT_EQ(raised("lp_registration_failed_total",
                      [&](Metrics& metrics) { metrics.registration_failed(error.failure, 0); }),
@@ -250,6 +261,34 @@ TEST(Metrics, BytesAreExactWhereDoublesStillAre) {
   metrics.bandwidth_allocated(std::uint64_t{1} << 52);
   metrics.bandwidth_allocated(1);
   EXPECT_EQ(parse(metrics.text()).at("lp_bandwidth_allocated_bytes_total"), 4503599627370497.0);
+}
+
+TEST(Metrics, MeteringThatFailedIsNotTheLatestThatSucceeded) {
+  Metrics metrics;
+  metrics.metered(MeteringResult::success, 700, 2, 1, 1'760'000'000);
+  metrics.metered(MeteringResult::storage_failed, 30, 1, 0, 1'760'000'030);
+  const Exposition text = parse(metrics.text());
+  EXPECT_EQ(text.at("lp_bandwidth_used_bytes_total"), 730);
+  EXPECT_EQ(text.at("lp_bandwidth_spent_peers_total"), 3);
+  EXPECT_EQ(text.at("lp_metering_counter_resets_total"), 1);
+  EXPECT_EQ(text.at("lp_metering_last_success_timestamp_seconds"), 1'760'000'000);
+}
+
+TEST(Metrics, WireguardIsWhatTheLatestComparisonFound) {
+  Metrics metrics;
+  metrics.set_wireguard(true, 10, 3, 2);
+  metrics.wireguard_compared(true, 4);
+  metrics.wireguard_compared(false, 0);
+  metrics.wireguard_removed(5);
+  const Exposition text = parse(metrics.text());
+  EXPECT_EQ(text.at("lp_wireguard_up"), 1);
+  EXPECT_EQ(text.at("lp_wireguard_peers"), 10);
+  EXPECT_EQ(text.at("lp_wireguard_pending_removals"), 3);
+  EXPECT_EQ(text.at("lp_wireguard_unknown_peers"), 2);
+  EXPECT_EQ(text.at("lp_wireguard_restored_peers_total"), 4);
+  EXPECT_EQ(text.at("lp_wireguard_removed_peers_total"), 5);
+  EXPECT_EQ(text.at("lp_wireguard_comparisons_total{result=\"success\"}"), 1);
+  EXPECT_EQ(text.at("lp_wireguard_comparisons_total{result=\"error\"}"), 1);
 }
 
 TEST(Metrics, ProcessIsThisProcess) {

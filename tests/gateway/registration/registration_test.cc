@@ -128,8 +128,10 @@ class RegistrationTest : public testing::Test {
 
   std::vector<storage::Peer> active_peers() {
     std::promise<std::vector<storage::Peer>> promise;
-    storage->list_active_peers([&](auto peers) { promise.set_value(peers.value()); });
-    return promise.get_future().get();
+    storage->list_peers({}, [&](auto peers) { promise.set_value(peers.value()); });
+    auto peers = promise.get_future().get();
+    std::erase_if(peers, [](const auto& peer) { return !peer.belongs_into_wireguard(); });
+    return peers;
   }
   std::size_t noted_removals() {
     std::promise<std::size_t> promise;
@@ -359,7 +361,7 @@ TEST_F(RegistrationTest, RemovalThatCouldNotBeCarriedOutStaysNotedAndANewTicketL
   EXPECT_FALSE(failure(dvpn(7, 1)));
   EXPECT_EQ(noted_removals(), 0U);
   auto reconciler =
-      wireguard::start_reconciler(*storage, *wireguard, leases, {.own_interface = true});
+      wireguard::start_reconciler(*storage, *wireguard, leases, clock, {.own_interface = true});
   EXPECT_TRUE(script.peers().contains(test::numbered_key(7)));
   reconciler->shut_down();
 }

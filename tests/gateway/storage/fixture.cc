@@ -102,11 +102,37 @@ StorageResult<std::optional<SpentTicket>> find_spent(Storage& storage,
       [&](auto done) { storage.find_spent(nullifier, std::move(done)); });
 }
 
-std::vector<Peer> active_peers(Storage& storage) {
+std::vector<Peer> all_peers(Storage& storage) {
   auto peers =
-      wait_for<std::vector<Peer>>([&](auto done) { storage.list_active_peers(std::move(done)); });
+      wait_for<std::vector<Peer>>([&](auto done) { storage.list_peers({}, std::move(done)); });
   EXPECT_TRUE(peers) << peers.error().detail;
   return peers.value_or(std::vector<Peer>{});
+}
+
+std::vector<Peer> active_peers(Storage& storage) {
+  auto peers = all_peers(storage);
+  std::erase_if(peers, [](const auto& peer) { return !peer.belongs_into_wireguard(); });
+  return peers;
+}
+
+UsageOutcome record_usage(Storage& storage, const std::vector<PeerUsage>& usage) {
+  const auto outcome = wait_for<UsageOutcome>(
+      [&](auto done) { storage.record_usage(usage, now + 2, std::move(done)); });
+  EXPECT_TRUE(outcome) << outcome.error().detail;
+  return outcome.value_or(UsageOutcome{});
+}
+
+RemovedPeer remove_peer(Storage& storage, const Owner& owner) {
+  const auto removed =
+      wait_for<RemovedPeer>([&](auto done) { storage.remove_peer({owner.key}, std::move(done)); });
+  EXPECT_TRUE(removed) << removed.error().detail;
+  return removed.value_or(RemovedPeer{});
+}
+
+void confirm_removals(Storage& storage, const std::vector<crypto::X25519Public>& keys) {
+  const auto confirmed =
+      wait_for<std::monostate>([&](auto done) { storage.confirm_removals(keys, std::move(done)); });
+  EXPECT_TRUE(confirmed) << confirmed.error().detail;
 }
 
 std::vector<crypto::X25519Public> removals(Storage& storage) {

@@ -75,7 +75,12 @@ template <typename T, typename Call>
                                                              const Acceptance& acceptance);
 [[nodiscard]] StorageResult<std::optional<SpentTicket>> find_spent(
     Storage& storage, const messages::Nullifier& nullifier);
+[[nodiscard]] std::vector<Peer> all_peers(Storage& storage);
+/// Those that belong into WireGuard.
 [[nodiscard]] std::vector<Peer> active_peers(Storage& storage);
+UsageOutcome record_usage(Storage& storage, const std::vector<PeerUsage>& usage);
+RemovedPeer remove_peer(Storage& storage, const Owner& owner);
+void confirm_removals(Storage& storage, const std::vector<crypto::X25519Public>& keys);
 [[nodiscard]] std::vector<crypto::X25519Public> removals(Storage& storage);
 [[nodiscard]] std::string address(const AddressPair& addresses);  ///< "10.1.0.2 fd00::2"
 

@@ -23,19 +23,29 @@ class ListingStorage final : public storage::Storage {
                   storage::Done<std::optional<storage::SpentTicket>>) override {}
   void compensate(const storage::Owner&, const messages::Nullifier&, UnixSeconds,
                   storage::Done<Compensated>) override {}
-  void list_active_peers(storage::Done<std::vector<storage::Peer>> done) override {
+  void list_peers(storage::PeerPage, storage::Done<std::vector<storage::Peer>> done) override {
     if (broken) {
       return done(std::unexpected(storage::StorageError{.kind = {}, .detail = "scripted"}));
     }
     std::vector<storage::Peer> peers;
     for (const auto number : active) {
-      peers.push_back({.public_key = numbered_key(number),
+      peers.push_back({.client_id = number,
+                       .public_key = numbered_key(number),
                        .addresses = numbered_peer(number).addresses,
+                       .available = 1'000'000,
+                       .credited = 1'000'000,
                        .last_seen = std::nullopt});
     }
     done(peers);
     if (after_listing) after_listing();
   }
+  void find_peer(const crypto::X25519Public&,
+                 storage::Done<std::optional<storage::Peer>>) override {}
+  void record_usage(std::vector<storage::PeerUsage> usage, UnixSeconds,
+                    storage::Done<storage::UsageOutcome> done) override {
+    done(storage::UsageOutcome{.peers = usage.size()});
+  }
+  void remove_peer(const crypto::X25519Public&, storage::Done<storage::RemovedPeer>) override {}
   void list_removals(storage::Done<std::vector<crypto::X25519Public>> done) override {
     std::vector<crypto::X25519Public> keys;
     for (const auto number : removals)
@@ -62,7 +72,7 @@ class ListingStorage final : public storage::Storage {
 class ReconcilerTest : public testing::Test {
  protected:
   std::unique_ptr<Reconciler> start(ReconcilerOptions options = {}) {
-    return start_reconciler(storage, *controller, leases, std::move(options));
+    return start_reconciler(storage, *controller, leases, clock, std::move(options));
   }
   void present(std::initializer_list<std::uint32_t> numbers) {
     std::map<crypto::X25519Public, PeerConfig> peers;
@@ -83,6 +93,7 @@ class ReconcilerTest : public testing::Test {
   std::unique_ptr<Controller> controller =
       make_controller(script.backend(), {.probe_interval = std::chrono::milliseconds(1)});
   Leases leases;
+  SystemWallClock clock;
 };
 
 TEST_F(ReconcilerTest, PeersLostByARestartedWireguardComeBackAtStart) {
@@ -147,6 +158,55 @@ TEST_F(ReconcilerTest, PeerCompensatedBetweenListAndLeaseIsNotAdded) {
   EXPECT_TRUE(peers().empty());
 }
 
+TEST_F(ReconcilerTest, PeerWithOtherSettingsIsSetRight) {
+  storage.active = {1, 2};
+  present({1, 2});
+  script.spoil_settings(numbered_key(1));
+  auto subject = start();
+  EXPECT_EQ(subject->last().added, 1U);
+  EXPECT_EQ(subject->compare().comparison.added, 0U);
+}
+
+TEST_F(ReconcilerTest, NobodyTakesOverAForeignPeerBySendingItsKey) {
+  present({5});
+  const auto others = script.peers();
+  auto subject = start();
+  // What a registration with that key does: add, and when that was refused, remove.
+  auto ours = numbered_peer(5);
+  ours.addresses.ipv4.octets[3] = 99;
+  std::promise<WireguardResult<std::monostate>> added;
+  controller->add_new_peer(ours, [&](auto result) { added.set_value(std::move(result)); });
+  const auto result = added.get_future().get();
+  ASSERT_FALSE(result);
+  EXPECT_EQ(result.error().kind, WireguardError::Kind::refused);
+  storage.removals = {5};
+  subject->compare();
+  EXPECT_THAT(storage.confirmed, UnorderedElementsAre(5));
+  EXPECT_EQ(script.peers().at(numbered_key(5)).addresses, others.at(numbered_key(5)).addresses);
+  // Once it has gone the key is as good as any.
+  storage.removals = {};
+  present({});
+  subject->compare();
+  storage.active = {5};
+  subject->compare();
+  EXPECT_TRUE(script.peers().contains(numbered_key(5)));
+}
+
+TEST_F(ReconcilerTest, RemovalIsNotPutOffForEverByRegistrationsWithoutPause) {
+  storage.removals = {7};
+  present({7});
+  auto subject = start({.interval = {.longest = std::chrono::hours(1)}});
+  present({7});
+  storage.confirmed.clear();
+  // Held when the pass begins, given up while it waits.
+  const LeaseKey key{.kind = LeaseKey::Kind::wireguard_key, .key = numbered_key(7).bytes};
+  auto first = leases.try_acquire(key);
+  std::thread releaser([&] { first.reset(); });
+  subject->poll();
+  releaser.join();
+  EXPECT_THAT(storage.confirmed, UnorderedElementsAre(7));
+}
+
 TEST_F(ReconcilerTest, UnknownPeersAreRemovedOnlyFromAnInterfaceOfOurOwn) {
   present({5});
   {
@@ -169,9 +229,10 @@ TEST_F(ReconcilerTest, BrokenDatabaseRemovesNobody) {
 TEST_F(ReconcilerTest, RecoveryOfTheBackendComparesAtOnce) {
   script.fail_with(WireguardError::Kind::unavailable);
   std::promise<void> aligned;
-  auto subject = start({.interval = std::chrono::hours(1), .after_each = [&] {
-                          if (script.peers().contains(numbered_key(1))) aligned.set_value();
-                        }});
+  auto subject =
+      start({.interval = {.longest = std::chrono::hours(1)}, .after_each = [&](const Pass&) {
+               if (script.peers().contains(numbered_key(1))) aligned.set_value();
+             }});
   EXPECT_FALSE(subject->last().completed);
   storage.active = {1};
   script.fail_with(std::nullopt);

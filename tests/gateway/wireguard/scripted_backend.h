@@ -52,9 +52,31 @@ class WireguardScript {
     const std::lock_guard lock(mutex_);
     return peers_;
   }
+  /// A device that is another one: it counts from zero.
   void set_peers(std::map<crypto::X25519Public, PeerConfig> peers) {
     const std::lock_guard lock(mutex_);
     peers_ = std::move(peers);
+    traffic_.clear();
+  }
+  /// Goes through the peer's tunnel; nothing does for a peer that is not there.
+  void transfer(const crypto::X25519Public& key, std::uint64_t rx, std::uint64_t tx,
+                UnixSeconds handshake = 0) {
+    const std::lock_guard lock(mutex_);
+    if (!peers_.contains(key)) return;
+    auto& traffic = traffic_[key];
+    traffic.rx_bytes += rx;
+    traffic.tx_bytes += tx;
+    if (handshake != 0) traffic.last_handshake = handshake;
+  }
+  /// The device has other settings for the peer until it is added again.
+  void spoil_settings(const crypto::X25519Public& key) {
+    const std::lock_guard lock(mutex_);
+    traffic_[key].settings_match = false;
+  }
+  /// Called inside the backend with each list of peers, after it was made.
+  void after_listing(std::function<void()> call) {
+    const std::lock_guard lock(mutex_);
+    after_listing_ = std::move(call);
   }
 
   [[nodiscard]] std::unique_ptr<gateway::wireguard::Backend> backend();
@@ -78,6 +100,8 @@ class WireguardScript {
   bool held_ = false;
   std::size_t calls_ = 0;
   std::map<crypto::X25519Public, PeerConfig> peers_;
+  std::map<crypto::X25519Public, gateway::wireguard::PeerState> traffic_;
+  std::function<void()> after_listing_;
 };
 
 class ScriptedBackend final : public gateway::wireguard::Backend {
@@ -91,20 +115,31 @@ class ScriptedBackend final : public gateway::wireguard::Backend {
     if (auto error = script_.begin_call(true)) return std::unexpected(*error);
     const std::lock_guard lock(script_.mutex_);
     script_.peers_.insert_or_assign(peer.public_key, peer);
+    script_.traffic_[peer.public_key].settings_match = true;
     return std::monostate{};
   }
   Result<std::monostate> remove_peer(const crypto::X25519Public& key) override {
     if (auto error = script_.begin_call(false)) return std::unexpected(*error);
     const std::lock_guard lock(script_.mutex_);
     script_.peers_.erase(key);
+    script_.traffic_.erase(key);
     return std::monostate{};
   }
   Result<std::vector<gateway::wireguard::PeerState>> list_peers() override {
     if (auto error = script_.begin_call(false)) return std::unexpected(*error);
-    const std::lock_guard lock(script_.mutex_);
     std::vector<gateway::wireguard::PeerState> peers;
-    for (const auto& [key, peer] : script_.peers_)
-      peers.push_back({.public_key = key, .addresses = peer.addresses});
+    std::function<void()> after_listing;
+    {
+      const std::lock_guard lock(script_.mutex_);
+      for (const auto& [key, peer] : script_.peers_) {
+        auto state = script_.traffic_[key];
+        state.public_key = key;
+        state.addresses = peer.addresses;
+        peers.push_back(state);
+      }
+      after_listing = script_.after_listing_;
+    }
+    if (after_listing) after_listing();
     return peers;
   }
 
