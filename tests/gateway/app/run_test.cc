@@ -6,7 +6,9 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <array>
 #include <cstdlib>
+#include <optional>
 
 #include "tests/gateway/app/gateway_process.h"
 
@@ -32,6 +34,20 @@ class Connection {
   Connection(const Connection&) = delete;
   Connection& operator=(const Connection&) = delete;
   [[nodiscard]] bool connected() const { return connected_; }
+  void send(std::string_view text) const {
+    ASSERT_EQ(::send(fd_, text.data(), text.size(), MSG_NOSIGNAL),
+              static_cast<ssize_t>(text.size()));
+  }
+  /// What comes until the other side closes.
+  [[nodiscard]] std::string read_to_end() const {
+    std::string text;
+    std::array<char, 4096> buffer;
+    for (ssize_t count = 1; count > 0;) {
+      count = ::recv(fd_, buffer.data(), buffer.size(), 0);
+      if (count > 0) text.append(buffer.data(), static_cast<std::size_t>(count));
+    }
+    return text;
+  }
 
  private:
   int fd_;
@@ -156,6 +172,31 @@ TEST_F(Run, SigtermWaitsForIdleConnections) {
   gateway_->send_signal(SIGTERM);
   EXPECT_EQ(gateway_->wait().code, 0);
   EXPECT_THAT(gateway_->error_output(), Not(HasSubstr("took too long")));
+}
+
+TEST_F(Run, AGatewayThatIsStoppingIsReady) {
+  init();
+  start();
+  const auto ready = [this] {
+    const Connection http(ready_.http);
+    if (!http.connected()) return std::string();
+    http.send("GET /readyz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+    return http.read_to_end();
+  };
+  EXPECT_THAT(ready(), HasSubstr("200 OK"));
+  std::optional<Connection> begun(std::in_place, ready_.lp);
+  begun->send("x");  // the stop waits some seconds for the rest of it
+  while (status("active_connections") != "1") {
+  }
+  gateway_->send_signal(SIGTERM);
+  ASSERT_TRUE(gateway_->wait_for_error_line("SIGTERM: shutting down"));
+  std::string answer = ready();
+  while (answer.find("200 OK") != std::string::npos)
+    answer = ready();
+  EXPECT_THAT(answer, HasSubstr(" 503 "));
+  EXPECT_THAT(answer, HasSubstr("\ngateway: shutting down\n"));
+  begun.reset();
+  EXPECT_EQ(gateway_->wait().code, 0);
 }
 
 TEST_F(Run, SigintIsNoWayToStopIt) {
