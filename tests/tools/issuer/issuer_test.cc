@@ -120,7 +120,7 @@ TEST_F(IssuerTest, ClockThatWasFarAheadCostsNoTicket) {
   const auto withdrawal = ecash::Withdrawal::start(gateway, current.type, current.expiry);
   const auto request = body(current.epoch_id, withdrawal.blinded());
   ASSERT_TRUE(issuer_.sign("t", request));  // the answer is lost
-  for (const UnixSeconds ahead : {90'000'000, 90'000'299}) {
+  for (const UnixSeconds ahead : {90'000'000U, 90'000'299U}) {
     clock_.set(ahead);
     EXPECT_EQ(key(11'000).public_key, current.public_key);  // a gateway would take absence for more
     EXPECT_EQ(issuer_.sign("t", request).error().code, "epoch_expired");
