@@ -13,21 +13,17 @@
 #include <charconv>
 #include <chrono>
 #include <cstdio>
-#include <cstring>
 #include <optional>
 #include <string_view>
 #include <vector>
 
+#include "bench/handshake.h"
 #include "lib/crypto/keys.h"
 #include "lib/crypto/random.h"
-#include "lib/session/state_machine.h"
-#include "lib/wire/format.h"
-#include "lib/wire/packet.h"
 
 namespace lp::bench {
 namespace {
 
-using Clock = std::chrono::steady_clock;
 using Nanoseconds = std::chrono::nanoseconds;
 
 /// The multiplications of one role. Every handshake needs the ephemeral key (one from the base
@@ -39,15 +35,6 @@ struct Bound {
 };
 constexpr Bound responder_bound{1, 4};
 constexpr Bound initiator_bound{2, 4};
-
-/// Runs `work` and adds the time it took.
-template <typename Work>
-auto timed(Nanoseconds& total, Work work) {
-  const auto start = Clock::now();
-  auto result = work();
-  total += Clock::now() - start;
-  return result;
-}
 
 std::optional<Nanoseconds> multiply(Bound bound) {
   std::array<std::uint8_t, crypto_scalarmult_BYTES> scalar{};
@@ -64,52 +51,6 @@ std::optional<Nanoseconds> multiply(Bound bound) {
     return failed == 0;
   });
   return good ? std::optional(total) : std::nullopt;
-}
-
-struct Handshake {
-  Nanoseconds initiator{0};
-  Nanoseconds responder{0};
-};
-
-ByteView packet_in(ByteView frame) {
-  return frame.subspan(wire::frame_length_size);
-}
-
-/// The one packet that a machine's answer has to send.
-std::optional<ByteView> sent(const Result<session::Actions>& actions) {
-  if (!actions) return std::nullopt;
-  const auto* packet = actions->find<session::SendPacket>();
-  return packet == nullptr ? std::nullopt : std::optional(packet_in(packet->frame));
-}
-
-/// A whole handshake with a key pair of its own, as a connection has it; each role's share of the
-/// time.
-std::optional<Handshake> shake_hands(const crypto::X25519KeyPair& gateway) {
-  Handshake spent;
-  wire::Salt salt{};
-  crypto::random_bytes(salt);
-  crypto::X25519Public client;
-  auto initiator = timed(spent.initiator, [&] {
-    auto key = crypto::X25519KeyPair::generate();
-    client = key.public_key;
-    return session::StateMachine::initiator(std::move(key), gateway.public_key, salt);
-  });
-  auto responder = timed(spent.responder,
-                         [&] { return session::StateMachine::responder(gateway, client, salt); });
-  const auto message_1 =
-      timed(spent.initiator, [&] { return sent(initiator.process(session::StartHandshake{})); });
-  if (!message_1) return std::nullopt;
-  const auto message_2 = timed(
-      spent.responder, [&] { return sent(responder.process(session::ReceivePacket{*message_1})); });
-  if (!message_2) return std::nullopt;
-  const auto message_3 = timed(
-      spent.initiator, [&] { return sent(initiator.process(session::ReceivePacket{*message_2})); });
-  if (!message_3) return std::nullopt;
-  const bool complete = timed(spent.responder, [&] {
-    return responder.process(session::ReceivePacket{*message_3}).has_value();
-  });
-  if (!complete || responder.state() != session::State::handshake_complete) return std::nullopt;
-  return spent;
 }
 
 struct Measured {
