@@ -8,6 +8,8 @@
 #include <CLI/Version.hpp>
 #include <boost/version.hpp>
 
+#include "lib/replay/dispatch.h"
+
 namespace lp::probe {
 namespace {
 
@@ -24,11 +26,12 @@ std::string version_text() {
       "lp-probe {}\n"
       "build: {}, {}\n"
       "libraries: Boost {}.{}.{}, CLI11 {}, fmt {}.{}.{}, libsodium {}, {}, spdlog {}.{}.{}\n"
-      "replay kernel: portable\n",
+      "replay kernel: {}\n",
       LP_PROBE_VERSION, compiler, LP_PROBE_BUILD_TYPE, BOOST_VERSION / 100'000,
       BOOST_VERSION / 100 % 1000, BOOST_VERSION % 100, CLI11_VERSION, FMT_VERSION / 10'000,
       FMT_VERSION / 100 % 100, FMT_VERSION % 100, sodium_version_string(),
-      OpenSSL_version(OPENSSL_VERSION), SPDLOG_VER_MAJOR, SPDLOG_VER_MINOR, SPDLOG_VER_PATCH);
+      OpenSSL_version(OPENSSL_VERSION), SPDLOG_VER_MAJOR, SPDLOG_VER_MINOR, SPDLOG_VER_PATCH,
+      replay::describe(replay::selection()));
 }
 
 }  // namespace lp::probe
