@@ -7,6 +7,26 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
+/// Both versions of IP with their addresses in place.
+tunnel::ChecksPlan checks_for(const TunnelWanted& wanted, const messages::IpV4& own_v4,
+                              const messages::IpV6& own_v6) {
+  tunnel::ChecksPlan checks = wanted.checks;
+  checks.families[0].own = own_v4;
+  checks.families[1].own = own_v6;
+  if (wanted.derive_gateway[0]) checks.families[0].gateway = tunnel::gateway_of(own_v4);
+  if (wanted.derive_gateway[1]) checks.families[1].gateway = tunnel::gateway_of(own_v6);
+  return checks;
+}
+
+tunnel::TunnelPlan tunnel_plan(const Plan& plan, const client::Endpoint& endpoint,
+                               tunnel::ChecksPlan checks) {
+  return {.endpoint = endpoint,
+          .source = plan.source,
+          .handshake_timeout = plan.tunnel->handshake_timeout,
+          .checks = std::move(checks),
+          .cancel_fd = plan.cancel_fd};
+}
+
 /// Carries an attempt through its stages and keeps the time of each.
 class Run {
  public:
@@ -41,7 +61,9 @@ class Run {
     if (!connected) return connected;
     attempt_.local = client_->local();
     if (auto done = handshake(); !done) return done;
-    return registration();
+    if (auto done = registration(); !done) return done;
+    const bool dvpn = std::holds_alternative<messages::Dvpn>(registrant_.mode);
+    return plan_.tunnel && dvpn ? tunnel() : Outcome<void>{};
   }
 
   /// Tries the addresses in order. Each gets its share of the time that is left, so that a first
@@ -105,6 +127,22 @@ class Run {
     return judged;
   }
 
+  Outcome<void> tunnel() {
+    const auto& data = *attempt_.response->gateway_data;  // judge() has seen it
+    tunnel::Peers peers{.own = registrant_.wireguard.clone(),
+                        .gateway = data.public_key,
+                        .preshared = preshared_key(plan_).value_or(Secret<32>()),
+                        .others = {}};
+    // The two that a gateway is likely to have, for the hint when it is neither ours.
+    peers.others.emplace_back("none", Secret<32>());
+    peers.others.emplace_back("identity", Secret<32>(plan_.identity.bytes));
+    const auto plan = tunnel_plan(plan_, client::Endpoint(data.endpoint),
+                                  checks_for(*plan_.tunnel, data.private_ipv4, data.private_ipv6));
+    return timed(Stage::tunnel, [&] {
+      return tunnel::run_tunnel(plan, std::move(peers), attempt_.tunnel.emplace());
+    });
+  }
+
   static Outcome<void> at_stage(Stage stage, Outcome<void> outcome) {
     if (!outcome) outcome.error().stage = stage;
     return outcome;
@@ -142,6 +180,50 @@ class Run {
 Attempt run_attempt(const Plan& plan, const Registrant& registrant,
                     wallet::SpendableTicket& ticket) {
   return Run(plan, registrant, ticket).go();
+}
+
+Attempt run_tunnel_attempt(const Plan& plan, const WgConfig& config) {
+  Attempt attempt;
+  attempt.tunnel_only = true;
+  attempt.started = SystemWallClock().now();
+  const auto note = [&](Stage stage, Clock::time_point begin) {
+    const auto time = Clock::now() - begin;
+    attempt.times[static_cast<std::size_t>(stage)] = time;
+    attempt.total += time;
+  };
+  const auto begin = Clock::now();
+  auto addresses =
+      resolve(config.host, config.port, plan.family, begin + plan.resolve_timeout, plan.cancel_fd);
+  note(Stage::resolve, begin);
+  if (!addresses) {
+    attempt.error = std::move(addresses.error());
+    return attempt;
+  }
+  attempt.addresses = std::move(*addresses);
+  attempt.remote = attempt.addresses.front();
+  auto checks = checks_for(*plan.tunnel, config.address_v4.value_or(messages::IpV4{}),
+                           config.address_v6.value_or(messages::IpV6{}));
+  // Without an address of this side's there is nothing to ask over that version of IP.
+  if (!config.address_v4) checks.families[0] = {};
+  if (!config.address_v6) checks.families[1] = {};
+  tunnel::Peers peers{.own = config.key.clone(),
+                      .gateway = config.gateway_key,
+                      .preshared = config.preshared ? config.preshared->clone() : Secret<32>(),
+                      .others = {}};
+  peers.others.emplace_back("none", Secret<32>());
+  const auto tunnel_begin = Clock::now();
+  auto done = tunnel::run_tunnel(tunnel_plan(plan, attempt.remote, std::move(checks)),
+                                 std::move(peers), attempt.tunnel.emplace());
+  note(Stage::tunnel, tunnel_begin);
+  if (!done) attempt.error = std::move(done.error());
+  return attempt;
+}
+
+std::optional<Secret<32>> preshared_key(const Plan& plan) {
+  if (!plan.tunnel) return std::nullopt;
+  if (plan.tunnel->preshared_is_identity) return Secret<32>(plan.identity.bytes);
+  if (plan.tunnel->preshared) return plan.tunnel->preshared->clone();
+  return std::nullopt;
 }
 
 }  // namespace lp::probe

@@ -185,6 +185,39 @@ constexpr std::array table{
               "see lp_registration_step_duration_seconds on the gateway"},
     ErrorCode{C::gateway_shutting_down, "gateway_shutting_down", "response", failed,
               "the gateway is about to stop", "try again later"},
+    // tunnel
+    ErrorCode{
+        C::wireguard_refused, "wireguard_refused", "tunnel", failed,
+        "the host says that nothing listens on the gateway's WireGuard port",
+        "is the WireGuard interface up on the port that the gateway announces? A gateway with "
+        "wireguard_backend memory has none: stop before it with --only-lp-registration"},
+    ErrorCode{C::wireguard_unreachable, "wireguard_unreachable", "tunnel", failed,
+              "nothing can be sent to the gateway's WireGuard endpoint",
+              "check routing to the endpoint, and this machine's firewall; the system's reason "
+              "stands in the detail"},
+    ErrorCode{C::wireguard_handshake_timeout, "wireguard_handshake_timeout", "tunnel", failed,
+              "no answer to WireGuard's handshake within --tunnel-handshake-timeout",
+              "a WireGuard that does not know this key answers nothing: see wg show on the gateway "
+              "for this peer, the UDP port in its firewall, and wireguard_announced_address"},
+    ErrorCode{C::wireguard_under_load, "wireguard_under_load", "tunnel", failed,
+              "the gateway's WireGuard is under load and answered with cookies only",
+              "try again later, or with a longer --tunnel-handshake-timeout"},
+    ErrorCode{C::wireguard_response_invalid, "wireguard_response_invalid", "tunnel", failed,
+              "answers to WireGuard's handshake came and none of them holds",
+              "where an answer does not authenticate, the two sides have not the same preshared "
+              "key, or one side has none: compare --wg-preshared-key with the gateway's "
+              "wireguard_preshared_key"},
+    ErrorCode{C::tunnel_silent, "tunnel_silent", "tunnel", failed,
+              "WireGuard's handshake is made and nothing comes back through the tunnel",
+              "see on the gateway that the interface has its addresses, that wg show lists this "
+              "peer with its own, and that the firewall lets the interface's packets in"},
+    ErrorCode{C::tunnel_no_forwarding, "tunnel_no_forwarding", "tunnel", failed,
+              "the gateway answers through the tunnel, and no address beyond it does",
+              "check net.ipv4.ip_forward, net.ipv6.conf.all.forwarding, the NAT rule and the "
+              "FORWARD chain on the gateway"},
+    ErrorCode{C::tunnel_dns_failed, "tunnel_dns_failed", "tunnel", failed,
+              "no name is resolved through the tunnel",
+              "check that the gateway forwards UDP to --netstack-v4-dns and --netstack-v6-dns"},
     // tickets
     ErrorCode{C::wallet_unusable, "wallet_unusable", "resolve, request, response",
               exit_status::cannot_create, "the wallet cannot be made, opened, locked or written",

@@ -114,6 +114,15 @@ enum class ProbeCode : std::uint8_t {
   gateway_busy,
   processing_timeout,
   gateway_shutting_down,
+  // tunnel
+  wireguard_refused,
+  wireguard_unreachable,
+  wireguard_handshake_timeout,
+  wireguard_under_load,
+  wireguard_response_invalid,
+  tunnel_silent,
+  tunnel_no_forwarding,
+  tunnel_dns_failed,
   // tickets: the wallet, the chain and the issuer
   wallet_unusable,
   wallet_exposed,

@@ -45,6 +45,28 @@ Family family(const Settings& settings) {
   return settings.ipv4 ? Family::ipv4 : settings.ipv6 ? Family::ipv6 : Family::any;
 }
 
+/// What the tunnel stage does in this run; nothing where there is none.
+std::optional<TunnelWanted> tunnel_wanted(const Settings& settings) {
+  if (settings.only_lp_registration || settings.mode != options::ModeName::dvpn) return {};
+  TunnelWanted wanted;
+  wanted.handshake_timeout = settings.tunnel_handshake_timeout;
+  wanted.preshared_is_identity = settings.wg_preshared_key == options::PresharedKeySource::identity;
+  wanted.preshared = settings.preshared;
+  wanted.checks.num_ping = static_cast<unsigned>(settings.netstack_num_ping);
+  wanted.checks.send_timeout = settings.netstack_send_timeout;
+  wanted.checks.recv_timeout = settings.netstack_recv_timeout;
+  for (std::size_t i = 0; i < settings.netstack.size(); ++i) {
+    const auto& from = settings.netstack[i];
+    auto& to = wanted.checks.families[i];
+    wanted.derive_gateway[i] = from.gateway.derived;
+    to.gateway = from.gateway.address;
+    to.dns = from.dns;
+    to.ips = from.ping_ips;
+    to.hosts = from.ping_hosts;
+  }
+  return wanted;
+}
+
 Registrant make_registrant(const Settings& settings) {
   const auto type = settings.effective_ticket_type();
   return settings.mode == options::ModeName::dvpn ? Registrant::make_dvpn(type)
@@ -97,10 +119,9 @@ Runner::Runner(const Settings& settings, wallet::BandwidthController& tickets,
 
 int Runner::run() {
   int status = exit_status::ok;
-  if (!settings_.only_lp_registration && settings_.mode == options::ModeName::dvpn) {
-    log::warning("the tunnel check is not part of this version; stopping after the response");
-  }
-  if (settings_.gateway_ip) {
+  if (settings_.tunnel_of_file()) {
+    status = run_tunnel();
+  } else if (settings_.gateway_ip) {
     status = run_target(std::nullopt);
   } else {
     for (const auto& target : settings_.targets) {
@@ -156,6 +177,7 @@ Outcome<Runner::Located> Runner::locate(const std::optional<Target>& target) {
   plan.registration_timeout = settings_.registration_timeout;
   plan.observer = observer_;
   plan.cancel_fd = cancel_fd_;
+  plan.tunnel = tunnel_wanted(settings_);
   auto& info = located.info;
   info.text = target ? target->text : plan.host;
   info.mode = settings_.mode == options::ModeName::dvpn ? "dvpn" : "mixnet";
@@ -224,22 +246,70 @@ Attempt Runner::attempt(const Located& located, Registrant& registrant,
   return attempt;
 }
 
+int Runner::run_tunnel() {
+  TargetReport report;
+  report.wanted = settings_.count;
+  int status = exit_status::ok;
+  Located located;
+  auto& plan = located.plan;
+  plan.family = family(settings_);
+  plan.source = settings_.source_address;
+  plan.resolve_timeout = settings_.resolve_timeout;
+  plan.cancel_fd = cancel_fd_;
+  plan.tunnel = tunnel_wanted(settings_);
+  auto text = read_private_file(settings_.wg_config);
+  if (!text) {
+    log::error(fmt::format("input_unreadable: {}", text.error().text));
+    return text.error().exposed ? exit_status::no_permission : exit_status::no_input;
+  }
+  const auto config = parse_wg_config(*text);
+  wipe({reinterpret_cast<std::uint8_t*>(text->data()), text->size()});
+  if (!config) {
+    log::error(
+        fmt::format("input_unreadable: {}: {}", printable(settings_.wg_config), config.error()));
+    return exit_status::no_input;
+  }
+  auto& info = located.info;
+  info.text = settings_.wg_config;
+  info.address = format_host_port(config->host, config->port);
+  info.mode = "dvpn";
+  info.mock_ecash = false;
+  repeat(located, [&](std::uint64_t) { return run_tunnel_attempt(plan, *config); }, report, status);
+  report.info = std::move(info);
+  writer_.target(report);
+  return status;
+}
+
 void Runner::attempts(const Located& located, TargetReport& report, int& status) {
   Registrant registrant = make_registrant(settings_);
   std::optional<Registrant> registrant_of_good;
   wallet::SpendableTickets stock;
   std::optional<Attempt> last_good;
+  const auto once = [&](std::uint64_t left) {
+    auto attempt = this->attempt(located, registrant, stock, left);
+    if (attempt.registered()) {
+      last_good = attempt;
+      registrant_of_good = registrant.clone();
+    }
+    return attempt;
+  };
+  repeat(located, once, report, status);
+  if (last_good && !settings_.wg_config.empty()) {
+    status =
+        worse_exit_status(status, write_wg_config(located.plan, *registrant_of_good, *last_good));
+  }
+}
+
+void Runner::repeat(const Located& located, const Once& once, TargetReport& report, int& status) {
   for (std::uint64_t sequence = 1; sequence <= settings_.count; ++sequence) {
     const auto begin = std::chrono::steady_clock::now();
     AttemptReport now;
     now.sequence = sequence;
-    now.attempt = attempt(located, registrant, stock, settings_.count - sequence + 1);
+    now.attempt = once(settings_.count - sequence + 1);
     const bool interrupted = now.attempt.error && now.attempt.error->code == ProbeCode::interrupted;
     // An attempt that was cut off says nothing about the gateway.
     if (interrupted && sequence > 1) break;
     now.verdict = judge(now.attempt, settings_.warn, settings_.crit);
-    now.tunnel_wanted =
-        !settings_.only_lp_registration && settings_.mode == options::ModeName::dvpn;
     now.clock_offset_seconds = report.last.clock_offset_seconds;
     explain(located, now);
     report.statistics.add(now.attempt);
@@ -248,10 +318,6 @@ void Runner::attempts(const Located& located, TargetReport& report, int& status)
     if (now.attempt.wallet_error) {
       status = worse_exit_status(status, entry(now.attempt.wallet_error->code).exit_status);
     }
-    if (!now.attempt.error) {
-      last_good = now.attempt;
-      registrant_of_good = registrant.clone();
-    }
     writer_.attempt(located.info, settings_.count, now);
     report.last = std::move(now);
     if (interrupted || sequence == settings_.count) break;
@@ -259,9 +325,6 @@ void Runner::attempts(const Located& located, TargetReport& report, int& status)
         client::Wait::cancelled) {
       break;
     }
-  }
-  if (last_good && !settings_.wg_config.empty()) {
-    status = worse_exit_status(status, write_wg_config(*registrant_of_good, *last_good));
   }
 }
 
@@ -280,9 +343,11 @@ void Runner::explain(const Located& located, AttemptReport& report) {
   report.hint = refusal_hint(seen, located.plan.identity, report.hint);
 }
 
-int Runner::write_wg_config(const Registrant& registrant, const Attempt& attempt) const {
+int Runner::write_wg_config(const Plan& plan, const Registrant& registrant,
+                            const Attempt& attempt) const {
   if (!attempt.response || !attempt.response->gateway_data) return exit_status::ok;
-  const auto text = format_wg_config(registrant.wireguard.secret, *attempt.response->gateway_data);
+  const auto text = format_wg_config(registrant.wireguard.secret, *attempt.response->gateway_data,
+                                     preshared_key(plan));
   if (const auto written = write_private_file(settings_.wg_config, text); !written) {
     log::error(fmt::format("output_unwritable: {}", written.error()));
     return exit_status::cannot_create;

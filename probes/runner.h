@@ -1,6 +1,8 @@
 // A run: every target in turn, as often as wanted, each attempt reported as it ends.
 #pragma once
 
+#include <functional>
+
 #include "probes/client/packet_observer.h"
 #include "probes/options/settings.h"
 #include "probes/report/report.h"
@@ -27,13 +29,21 @@ class Runner {
  private:
   struct Located;
 
+  /// One more attempt; `left` with this one are still to come.
+  using Once = std::function<Attempt(std::uint64_t left)>;
+
   [[nodiscard]] int run_target(const std::optional<Target>& target);
+  /// The tunnel of --wg-config, without a registration.
+  [[nodiscard]] int run_tunnel();
+  /// Repeats as often as wanted, and reports each attempt.
+  void repeat(const Located& located, const Once& once, report::TargetReport& report, int& status);
   [[nodiscard]] Outcome<Located> locate(const std::optional<Target>& target);
   [[nodiscard]] Attempt attempt(const Located& located, Registrant& registrant,
                                 wallet::SpendableTickets& stock, std::uint64_t left);
   void attempts(const Located& located, report::TargetReport& report, int& status);
   void explain(const Located& located, report::AttemptReport& report);
-  [[nodiscard]] int write_wg_config(const Registrant& registrant, const Attempt& attempt) const;
+  [[nodiscard]] int write_wg_config(const Plan& plan, const Registrant& registrant,
+                                    const Attempt& attempt) const;
   [[nodiscard]] bool cancelled() const;
 
   const options::Settings& settings_;

@@ -60,7 +60,8 @@ Verdict judge(const Attempt& attempt, const options::Thresholds& warn,
   if (exceeds(attempt, crit, "crit", verdict.exceeded)) {
     verdict.level = Level::critical;
     verdict.exit_status = exit_status::failed;
-  } else if (exceeds(attempt, warn, "warn", verdict.exceeded)) {
+  } else if (exceeds(attempt, warn, "warn", verdict.exceeded) ||
+             (attempt.tunnel && !attempt.tunnel->remarks.empty())) {
     verdict.level = Level::warning;
     verdict.exit_status = exit_status::warning;
   }

@@ -23,6 +23,7 @@ struct Verdict {
   std::vector<std::string> exceeded;  ///< "handshake 120 ms over 100 ms (warn)"
 };
 
+/// A remark of the tunnel stage is a warning.
 [[nodiscard]] Verdict judge(const Attempt& attempt, const options::Thresholds& warn,
                             const options::Thresholds& crit);
 

@@ -46,7 +46,7 @@ Result<ByteArray<initiation_size>> Initiator::initiate(std::uint32_t index,
   return datagram;
 }
 
-Result<Session> Initiator::read_response(const Response& message) {
+Result<SymmetricState> Initiator::open(const Response& message, const Secret<32>& preshared) const {
   if (!sent_) return refuse(Refusal::not_expected);
   if (message.receiver != sent_->index) return refuse(Refusal::receiver_unknown);
   if (!equal_constant_time(expected_mac1(encode(message), mac1_key_in_), message.mac1)) {
@@ -58,15 +58,25 @@ Result<Session> Initiator::read_response(const Response& message) {
   for (const auto* own : {&sent_->ephemeral.secret, &local_.secret}) {
     if (auto dh = symmetric.mix_dh(*own, message.ephemeral); !dh) return refuse(dh.error());
   }
-  symmetric.mix_key_and_hash(preshared_.bytes());
+  symmetric.mix_key_and_hash(preshared.bytes());
   if (auto opened = symmetric.decrypt_and_hash(message.sealed_nothing, {}); !opened) {
     return refuse(opened.error());
   }
-  auto [to_responder, to_initiator] = symmetric.split();
+  return symmetric;
+}
+
+Result<Session> Initiator::read_response(const Response& message) {
+  auto symmetric = open(message, preshared_);
+  if (!symmetric) return refuse(symmetric.error());
+  auto [to_responder, to_initiator] = symmetric->split();
   Session session(std::move(to_responder), std::move(to_initiator), sent_->index, message.sender,
                   sent_->at);
   sent_.reset();
   return session;
+}
+
+bool Initiator::would_take(const Response& message, const Secret<32>& preshared) const {
+  return open(message, preshared).has_value();
 }
 
 Result<void> Initiator::read_cookie_reply(const CookieReply& message, MonotonicTime now) {

@@ -47,6 +47,10 @@ class Initiator {
   /// receiver_unknown, mac1_invalid, key_low_order, authentication.
   [[nodiscard]] Result<Session> read_response(const Response& message);
 
+  /// Whether a response that was refused would be taken with this preshared key instead. Changes
+  /// nothing: it is for telling a person what is wrong.
+  [[nodiscard]] bool would_take(const Response& message, const Secret<32>& preshared) const;
+
   /// Keeps the cookie for the initiations of the next two minutes; the message that the peer did
   /// not take is not sent again. Fails with not_expected, receiver_unknown, authentication.
   [[nodiscard]] Result<void> read_cookie_reply(const CookieReply& message, MonotonicTime now);
@@ -65,6 +69,10 @@ class Initiator {
     MacTag value;
     MonotonicTime received;
   };
+
+  /// The state after message 2, or why it is refused.
+  [[nodiscard]] Result<SymmetricState> open(const Response& message,
+                                            const Secret<32>& preshared) const;
 
   crypto::X25519KeyPair local_;
   crypto::X25519Public remote_;

@@ -13,6 +13,7 @@
 
 #include "probes/options/table.h"
 #include "probes/options/values.h"
+#include "probes/wg_config.h"
 
 namespace lp::probe::options {
 namespace {
@@ -51,6 +52,7 @@ constexpr const char* footer =
     "\n"
     "  lp-probe --use-mock-ecash IDENTITY@192.0.2.1\n"
     "  lp-probe --use-mock-ecash --gateway-ip 192.0.2.1 --count 10 --format json\n"
+    "  lp-probe --only-wireguard --wg-config wg.conf\n"
     "  lp-probe wallet withdraw --gateway IDENTITY --count 5\n"
     "\n"
     "Details: lp-probe(1)";
@@ -104,14 +106,14 @@ class WalletArguments {
   [[nodiscard]] std::expected<std::optional<WalletCommand>, Stop> result(
       const Values& words) const {
     if (!wallet_->parsed()) return std::nullopt;
-    WalletCommand command;
-    command.kind = list_->parsed()       ? WalletCommand::Kind::list
     if (wallet_->get_subcommands().empty()) {
       const std::string what =
           words.empty() ? "a command is missing"
                         : fmt::format("there is no command '{}'", printable(words.front(), 60));
       return std::unexpected(usage_error("wallet: " + what + "; it has list, withdraw and export"));
     }
+    WalletCommand command;
+    command.kind = list_->parsed()       ? WalletCommand::Kind::list
                    : withdraw_->parsed() ? WalletCommand::Kind::withdraw
                                          : WalletCommand::Kind::export_tickets;
     if (!gateway_.empty()) {
@@ -358,6 +360,46 @@ std::expected<void, Stop> check_tickets(const Settings& settings) {
   return {};
 }
 
+/// The preshared key, where it stands in a file.
+std::expected<void, Stop> read_preshared_key(Settings& settings) {
+  if (settings.wg_preshared_key != PresharedKeySource::file) return {};
+  auto text = read_private_file(settings.wg_preshared_key_file);
+  if (!text) {
+    return std::unexpected(
+        own_error(text.error().exposed ? exit_status::no_permission : exit_status::no_input,
+                  "--wg-preshared-key: " + text.error().text));
+  }
+  const auto end = text->find_last_not_of(" \t\r\n");
+  auto key = parse_wg_key(std::string_view(*text).substr(0, end + 1));
+  wipe({reinterpret_cast<std::uint8_t*>(text->data()), text->size()});
+  if (!key) {
+    return std::unexpected(
+        own_error(exit_status::no_input,
+                  fmt::format("--wg-preshared-key: {}: {}",
+                              printable(settings.wg_preshared_key_file), key.error())));
+  }
+  settings.preshared = std::make_shared<const Secret<32>>(std::move(*key));
+  return {};
+}
+
+/// Of --only-wireguard and what it goes with.
+std::expected<void, Stop> check_tunnel(const Settings& settings) {
+  const auto refuse = [](std::string_view text) { return std::unexpected(usage_error(text)); };
+  if (!settings.only_wireguard) return {};
+  if (settings.only_lp_registration) {
+    return refuse("--only-wireguard and --only-lp-registration exclude each other");
+  }
+  if (settings.mode != ModeName::dvpn) return refuse("--only-wireguard needs --mode dvpn");
+  if (settings.wg_config.empty()) return {};
+  if (!settings.targets.empty() || settings.gateway_ip) {
+    return refuse("--only-wireguard with --wg-config takes no TARGET: the file names the endpoint");
+  }
+  if (settings.wg_preshared_key != PresharedKeySource::none) {
+    return refuse("--only-wireguard takes the preshared key from the file of --wg-config");
+  }
+  return {};
+}
+
 std::expected<void, Stop> check_wallet_command(const CommandLine& line, const Settings& settings) {
   const auto refuse = [](std::string_view text) { return std::unexpected(usage_error(text)); };
   if (!settings.targets.empty()) return refuse("wallet takes no TARGET");
@@ -375,6 +417,8 @@ std::expected<void, Stop> check(const CommandLine& line, const Settings& setting
   if (settings.list_error_codes || settings.version || line.decode) return {};
   if (auto checked = check_tickets(settings); !checked) return checked;
   if (line.wallet) return check_wallet_command(line, settings);
+  if (auto checked = check_tunnel(settings); !checked) return checked;
+  if (settings.tunnel_of_file()) return {};
   if (settings.targets.empty() && !settings.gateway_ip) {
     return refuse("no TARGET: give [IDENTITY@]HOST[:PORT], or --gateway-ip HOST");
   }
@@ -410,6 +454,11 @@ std::expected<Settings, Stop> load(const std::vector<std::string>& args,
   }
   if (auto checked = check(*line, settings); !checked) {
     return std::unexpected(std::move(checked.error()));
+  }
+  const bool probes = !settings.version && !settings.list_error_codes && !settings.decode &&
+                      !settings.wallet_command;
+  if (auto read = probes ? read_preshared_key(settings) : std::expected<void, Stop>{}; !read) {
+    return std::unexpected(std::move(read.error()));
   }
   return settings;
 }

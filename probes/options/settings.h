@@ -4,6 +4,7 @@
 #include <array>
 #include <chrono>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -35,6 +36,25 @@ struct WalletCommand {
   std::optional<std::int64_t> ticket;       ///< `export` has this or the gateway
 };
 
+/// --wg-preshared-key.
+enum class PresharedKeySource : std::uint8_t { none, identity, file };
+
+/// --tunnel-gateway-v4 and -v6: where the gateway is inside the tunnel.
+struct InnerAddress {
+  bool derived = true;  ///< it follows from the address that was registered
+  std::optional<messages::IpAddress> address = std::nullopt;  ///< else this, or not asked
+};
+
+/// What is asked over one version of IP inside the tunnel.
+struct NetstackSettings {
+  InnerAddress gateway;
+  messages::IpAddress dns;
+  std::vector<messages::IpAddress> ping_ips;
+  std::vector<std::string> ping_hosts;
+};
+[[nodiscard]] NetstackSettings default_netstack_v4();
+[[nodiscard]] NetstackSettings default_netstack_v6();
+
 struct Settings {
   // targets
   std::vector<Target> targets;  ///< the command line's, or the one of --lp-address or --gateway-ip
@@ -50,6 +70,17 @@ struct Settings {
   std::optional<messages::TicketType> ticket_type;  ///< the mode's entry type where not given
   bool use_mock_ecash = false;
   std::string wg_config;
+
+  // tunnel
+  bool only_wireguard = false;
+  PresharedKeySource wg_preshared_key = PresharedKeySource::none;
+  std::string wg_preshared_key_file;
+  std::shared_ptr<const Secret<32>> preshared;  ///< what that file holds
+  std::chrono::nanoseconds tunnel_handshake_timeout = std::chrono::seconds(15);
+  std::uint64_t netstack_num_ping = 5;
+  std::chrono::nanoseconds netstack_send_timeout = std::chrono::seconds(3);
+  std::chrono::nanoseconds netstack_recv_timeout = std::chrono::seconds(3);
+  std::array<NetstackSettings, 2> netstack{default_netstack_v4(), default_netstack_v6()};
 
   // tickets
   std::string wallet;  ///< empty where there is neither the option nor a home directory
@@ -96,6 +127,11 @@ struct Settings {
   /// What `lp-probe decode` is to decode: a file, "-" or hexadecimal.
   std::optional<std::string> decode;
   std::optional<WalletCommand> wallet_command;
+
+  /// True where the tunnel of --wg-config is checked and nothing is registered.
+  [[nodiscard]] bool tunnel_of_file() const noexcept {
+    return only_wireguard && !wg_config.empty();
+  }
 
   [[nodiscard]] messages::TicketType effective_ticket_type() const noexcept {
     if (ticket_type) return *ticket_type;

@@ -8,6 +8,7 @@
 
 #include "lib/ecash/contract_address.h"
 #include "probes/options/values.h"
+#include "probes/tunnel/dns.h"
 
 namespace lp::probe::options {
 namespace {
@@ -134,6 +135,88 @@ Status set_source_address(Settings& settings, const Values& values) {
       fmt::format("'{}' is no IPv4 or IPv6 address", printable(values.back(), 60)));
 }
 
+Status set_preshared_key(Settings& settings, const Values& values) {
+  using enum PresharedKeySource;
+  const auto& value = values.back();
+  if (value.empty()) return std::unexpected("is empty: give none, identity or a file");
+  settings.wg_preshared_key = value == "none" ? none : value == "identity" ? identity : file;
+  settings.wg_preshared_key_file = settings.wg_preshared_key == file ? value : "";
+  return {};
+}
+
+/// An address of the version with that index in Settings::netstack.
+std::expected<messages::IpAddress, std::string> parse_inner_address(std::string_view text,
+                                                                    std::size_t version) {
+  const auto address = messages::ip_address_from_string(text);
+  if (address && address->index() == version) return *address;
+  return std::unexpected(
+      fmt::format("'{}' is no {} address", printable(text, 60), version == 0 ? "IPv4" : "IPv6"));
+}
+
+template <std::size_t Version>
+Status set_inner_gateway(Settings& settings, const Values& values) {
+  auto& gateway = settings.netstack[Version].gateway;
+  gateway = {.derived = false};
+  if (values.back() == "none") return {};
+  return store(gateway.address, parse_inner_address(values.back(), Version));
+}
+
+template <std::size_t Version>
+Status set_dns(Settings& settings, const Values& values) {
+  return store(settings.netstack[Version].dns, parse_inner_address(values.back(), Version));
+}
+
+/// Each is a stream of packets to strangers.
+constexpr std::size_t max_pinged = 16;
+
+/// A list in which "none" stands for no element.
+template <typename T, typename Parse>
+Status set_list(std::vector<T>& to, const Values& values, Parse parse) {
+  std::vector<T> list;
+  for (const auto& value : values) {
+    if (value == "none") {
+      if (values.size() > 1) return std::unexpected("'none' stands alone");
+      break;
+    }
+    auto parsed = parse(value);
+    if (!parsed) return std::unexpected(std::move(parsed.error()));
+    list.push_back(std::move(*parsed));
+  }
+  if (list.size() > max_pinged) return std::unexpected(fmt::format("at most {}", max_pinged));
+  to = std::move(list);
+  return {};
+}
+
+template <std::size_t Version>
+Status set_ping_ips(Settings& settings, const Values& values) {
+  return set_list(settings.netstack[Version].ping_ips, values,
+                  [](const std::string& value) { return parse_inner_address(value, Version); });
+}
+
+template <std::size_t Version>
+Status set_ping_hosts(Settings& settings, const Values& values) {
+  return set_list(
+      settings.netstack[Version].ping_hosts, values,
+      [](const std::string& value) -> std::expected<std::string, std::string> {
+        if (tunnel::is_host_name(value)) return value;
+        return std::unexpected(fmt::format("'{}' is no host name", printable(value, 60)));
+      });
+}
+
+Status set_num_ping(Settings& settings, const Values& values) {
+  return store(settings.netstack_num_ping, parse_number(values.back(), 1, 100));
+}
+
+/// Whole seconds, as the options of that name take elsewhere. At most ten: WireGuard's keys live
+/// for three minutes, and a stage must end before they do.
+template <auto Member>
+Status set_seconds(Settings& settings, const Values& values) {
+  const auto seconds = parse_number(values.back(), 1, 10);
+  if (!seconds) return std::unexpected(seconds.error());
+  settings.*Member = std::chrono::seconds(*seconds);
+  return {};
+}
+
 Status set_format(Settings& settings, const Values& values) {
   static constexpr std::array choices{std::pair{std::string_view("text"), Format::text},
                                       std::pair{std::string_view("json"), Format::json},
@@ -178,6 +261,7 @@ Status set_verbose(Settings& settings, const Values& values) {
 
 constexpr std::string_view g_target = "Target";
 constexpr std::string_view g_registration = "Registration";
+constexpr std::string_view g_tunnel = "Tunnel";
 constexpr std::string_view g_tickets = "Tickets";
 constexpr std::string_view g_time = "Repetition and time limits";
 constexpr std::string_view g_network = "Network";
@@ -219,6 +303,46 @@ constexpr std::array all{
     Option{"wg-config", 0, g_registration, Type::value, "FILE", "",
            "Write a wg-quick file (mode 0600) for the tunnel that was registered", false,
            set_path<&S::wg_config>},
+
+    Option{"only-wireguard", 0, g_tunnel, Type::flag, "", "",
+           "Check the tunnel of the file of --wg-config, and register nothing", false,
+           set_flag<&S::only_wireguard>},
+    Option{"wg-preshared-key", 0, g_tunnel, Type::value, "KEY", "",
+           "WireGuard's preshared key: none, identity (the gateway's) or a file (none)", false,
+           set_preshared_key},
+    Option{"tunnel-handshake-timeout", 0, g_tunnel, Type::value, "TIME", "",
+           "Limit of WireGuard's handshake, which is tried every 5 s (15s)", false,
+           set_duration<&S::tunnel_handshake_timeout>},
+    Option{"tunnel-gateway-v4", 0, g_tunnel, Type::value, "ADDRESS", "",
+           "The gateway in the tunnel, or none (the first address of the peer's /16)", false,
+           set_inner_gateway<0>},
+    Option{"tunnel-gateway-v6", 0, g_tunnel, Type::value, "ADDRESS", "",
+           "The gateway in the tunnel, or none (the first address of the peer's /112)", false,
+           set_inner_gateway<1>},
+    Option{"netstack-num-ping", 0, g_tunnel, Type::value, "N", "",
+           "Echo requests to each address (5)", false, set_num_ping},
+    Option{"netstack-ping-ips-v4", 0, g_tunnel, Type::list, "ADDRESS", "",
+           "Addresses to ping through the tunnel, or none (1.1.1.1); may be repeated", false,
+           set_ping_ips<0>},
+    Option{"netstack-ping-ips-v6", 0, g_tunnel, Type::list, "ADDRESS", "",
+           "Likewise (2001:4860:4860::8888, 2606:4700:4700::1111, 2620:fe::fe)", false,
+           set_ping_ips<1>},
+    Option{"netstack-ping-hosts-v4", 0, g_tunnel, Type::list, "NAME", "",
+           "Names to resolve and ping through the tunnel, or none (nym.com); may be repeated",
+           false, set_ping_hosts<0>},
+    Option{"netstack-ping-hosts-v6", 0, g_tunnel, Type::list, "NAME", "",
+           "Likewise (cloudflare.com)", false, set_ping_hosts<1>},
+    Option{"netstack-v4-dns", 0, g_tunnel, Type::value, "ADDRESS", "",
+           "Resolver asked through the tunnel for A records (1.1.1.1)", false, set_dns<0>},
+    Option{"netstack-v6-dns", 0, g_tunnel, Type::value, "ADDRESS", "",
+           "Resolver asked through the tunnel for AAAA records (2606:4700:4700::1111)", false,
+           set_dns<1>},
+    Option{"netstack-send-timeout-sec", 0, g_tunnel, Type::value, "SECONDS", "",
+           "Limit for handing one packet to this machine's network (3)", false,
+           set_seconds<&S::netstack_send_timeout>},
+    Option{"netstack-recv-timeout-sec", 0, g_tunnel, Type::value, "SECONDS", "",
+           "How long to wait for each answer through the tunnel (3)", false,
+           set_seconds<&S::netstack_recv_timeout>},
 
     Option{"wallet", 0, g_tickets, Type::value, "FILE", "",
            "Where tickets are kept (~/.local/share/lp-probe/wallet.sqlite)", false,
@@ -315,6 +439,21 @@ std::string spelled(std::string_view name, bool upper) {
 }
 
 }  // namespace
+
+NetstackSettings default_netstack_v4() {
+  return {.gateway = {},
+          .dns = messages::IpV4{{1, 1, 1, 1}},
+          .ping_ips = {messages::IpV4{{1, 1, 1, 1}}},
+          .ping_hosts = {"nym.com"}};
+}
+
+NetstackSettings default_netstack_v6() {
+  const auto v6 = [](const char* text) { return *messages::ip_address_from_string(text); };
+  return {.gateway = {},
+          .dns = v6("2606:4700:4700::1111"),
+          .ping_ips = {v6("2001:4860:4860::8888"), v6("2606:4700:4700::1111"), v6("2620:fe::fe")},
+          .ping_hosts = {"cloudflare.com"}};
+}
 
 std::span<const Option> table() noexcept {
   return all;

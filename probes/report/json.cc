@@ -29,16 +29,20 @@ json::object exit_result() {
           {"can_route_ip_external_v6", false}};
 }
 
-json::object wireguard_result(bool registered) {
+/// One handshake serves both versions of IP: they differ inside the tunnel only.
+json::object wireguard_result(bool registered, const Attempt& attempt) {
   json::object wg;
   wg["can_register"] = registered;
   wg["can_query_metadata_v4"] = false;
-  for (const std::string_view version : {"v4", "v6"}) {
+  const bool handshake_done = attempt.tunnel && attempt.tunnel->handshake_done;
+  for (std::size_t i = 0; i < 2; ++i) {
+    const std::string_view version = i == 0 ? "v4" : "v6";
     const auto key = [&](std::string_view stem) { return fmt::format("{}_{}", stem, version); };
-    wg[key("can_handshake")] = false;
-    wg[key("can_resolve_dns")] = false;
-    wg[key("ping_hosts_performance")] = 0.0;
-    wg[key("ping_ips_performance")] = 0.0;
+    const auto family = attempt.tunnel ? attempt.tunnel->checks[i] : tunnel::FamilyResult{};
+    wg[key("can_handshake")] = handshake_done;
+    wg[key("can_resolve_dns")] = family.names_resolved > 0;
+    wg[key("ping_hosts_performance")] = family.hosts.performance();
+    wg[key("ping_ips_performance")] = family.ips.performance();
     wg[key("download_duration_sec")] = 0;
     wg[key("download_duration_milliseconds")] = 0;
     wg[key("downloaded_file_size_bytes")] = 0;
@@ -49,13 +53,15 @@ json::object wireguard_result(bool registered) {
 }
 
 json::object lp_result(const Attempt& attempt) {
-  const auto reached = [&](Stage stage) { return !attempt.error || attempt.error->stage > stage; };
+  const auto reached = [&](Stage stage) {
+    return !attempt.tunnel_only && (!attempt.error || attempt.error->stage > stage);
+  };
   json::object lp;
   lp["can_connect"] = reached(Stage::connect);
   lp["can_handshake"] = reached(Stage::handshake);
-  lp["can_register"] = !attempt.error.has_value();
+  lp["can_register"] = attempt.registered();
   lp["error"] = nullptr;
-  if (attempt.error) {
+  if (attempt.error && attempt.error->stage != Stage::tunnel) {
     lp["error"] = fmt::format("{}: {}: {}", name(attempt.error->stage), name(attempt.error->code),
                               utf8_safe(attempt.error->detail));
   }
@@ -63,11 +69,11 @@ json::object lp_result(const Attempt& attempt) {
 }
 
 json::object outcome(const TargetInfo& info, const Attempt& attempt) {
-  const bool dvpn_registered = !attempt.error && info.mode == "dvpn";
+  const bool dvpn_registered = attempt.registered() && info.mode == "dvpn";
   return {{"as_entry", json::object{{"can_connect", false}, {"can_route", false}}},
           {"as_exit", exit_result()},
           {"socks5", nullptr},
-          {"wg", wireguard_result(dvpn_registered)},
+          {"wg", wireguard_result(dvpn_registered, attempt)},
           {"lp", lp_result(attempt)}};
 }
 
@@ -78,6 +84,45 @@ json::value gateway_data(const Attempt& attempt) {
                       {"endpoint", messages::to_string(data.endpoint)},
                       {"private_ipv4", messages::to_string(data.private_ipv4)},
                       {"private_ipv6", messages::to_string(data.private_ipv6)}};
+}
+
+json::object pings(const tunnel::PingCount& count) {
+  const auto time = [&](std::chrono::nanoseconds value) {
+    return count.received == 0 ? json::value(nullptr) : json::value(to_seconds(value));
+  };
+  return {{"sent", count.sent},
+          {"received", count.received},
+          {"min_seconds", time(count.min)},
+          {"mean_seconds", time(count.mean)},
+          {"max_seconds", time(count.max)}};
+}
+
+/// What the tunnel stage measured; null where it was not reached.
+json::value tunnel_object(const Attempt& attempt) {
+  if (!attempt.tunnel) return nullptr;
+  const auto& tunnel = *attempt.tunnel;
+  json::object object{{"endpoint", tunnel.endpoint.to_string()},
+                      {"handshake_seconds", nullptr},
+                      {"initiations", tunnel.handshake.initiations},
+                      {"cookie", tunnel.handshake.cookie}};
+  if (tunnel.handshake_done) object["handshake_seconds"] = to_seconds(tunnel.handshake.time);
+  for (std::size_t i = 0; i < tunnel.checks.size(); ++i) {
+    const auto& family = tunnel.checks[i];
+    json::object one{{"gateway", pings(family.gateway)},
+                     {"ips", pings(family.ips)},
+                     {"hosts", pings(family.hosts)},
+                     {"names_asked", family.names_asked},
+                     {"names_resolved", family.names_resolved},
+                     {"dns_seconds", nullptr},
+                     {"remark", utf8_safe(family.remark)}};
+    if (family.dns_time) one["dns_seconds"] = to_seconds(*family.dns_time);
+    object[i == 0 ? "v4" : "v6"] = std::move(one);
+  }
+  json::array remarks;
+  for (const auto& remark : tunnel.remarks)
+    remarks.push_back(json::string(utf8_safe(remark)));
+  object["remarks"] = std::move(remarks);
+  return object;
 }
 
 json::object timings(const Attempt& attempt) {
@@ -170,6 +215,7 @@ json::object result(const TargetReport& report) {
   object["gateway_data"] = gateway_data(attempt);
   object["clock_offset_seconds"] =
       report.last.clock_offset_seconds ? json::value(*report.last.clock_offset_seconds) : nullptr;
+  object["tunnel"] = tunnel_object(attempt);
   object["timings_seconds"] = timings(attempt);
   object["stats"] = statistics_object(report);
   return object;

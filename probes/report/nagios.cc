@@ -62,7 +62,7 @@ class NagiosWriter final : public Writer {
     std::string text = report.info.address + ": ";
     if (report.statistics.attempts() > 1) {
       const auto total = report.statistics.total();
-      text += fmt::format("{} of {} registered", total.ok, total.sent);
+      text += fmt::format("{} of {} {}", total.ok, total.sent, success_word(report.statistics));
       for (const auto& [code, times] : report.statistics.errors()) {
         text += fmt::format(", {} x {}", times, code);
       }
@@ -71,7 +71,11 @@ class NagiosWriter final : public Writer {
                           name(attempt.error->code), attempt.error->detail);
       if (!report.last.hint.empty()) text += fmt::format(" ({})", report.last.hint);
     } else {
-      text += fmt::format("registered in {}", options::format_duration(attempt.total));
+      text += describe_success(attempt);
+    }
+    if (attempt.tunnel) {
+      for (const auto& remark : attempt.tunnel->remarks)
+        text += ", " + remark;
     }
     for (const auto& limit : report.last.verdict.exceeded)
       text += ", " + limit;

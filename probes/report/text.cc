@@ -55,7 +55,11 @@ class TextWriter final : public Writer {
       add("\n");
     }
     const auto identity = target.identity.empty() ? "unknown" : target.identity;
-    add("{}", paint(bold, fmt::format("gateway {} at {}", identity, target.address)));
+    // A tunnel that a file describes says nothing about who the gateway is.
+    const auto what = target.ticket_type.empty()
+                          ? fmt::format("tunnel to {}", target.address)
+                          : fmt::format("gateway {} at {}", identity, target.address);
+    add("{}", paint(bold, what));
     if (target.identity_source == IdentitySource::http_unverified) {
       add("\n  {}", paint(yellow, "identity learned over HTTP, not verified"));
     }
@@ -76,17 +80,23 @@ class TextWriter final : public Writer {
     const auto time = attempt.time(stage);
     // A stage after the failed one may have begun before the failure was known; it says nothing.
     const bool after_failure = attempt.error && stage > attempt.error->stage;
-    if (after_failure || (!time && !failed && stage != Stage::tunnel)) return;
-    if (stage == Stage::tunnel) {
-      if (report.tunnel_wanted) add("  {:<13} not measured\n", "tunnel");
-      return;
-    }
+    if (after_failure || (!time && !failed)) return;
     const std::string duration = time ? format_duration(*time) : "";
     if (failed) {
       add("  {:<13} {:>9}  {}  {}\n", name(stage), duration, paint(red, "FAILED"),
           name(attempt.error->code));
     } else {
       add("  {:<13} {:>9}  {}\n", name(stage), duration, note(stage, target, attempt));
+    }
+    if (stage == Stage::tunnel && attempt.tunnel && attempt.tunnel->handshake_done) {
+      families(attempt.tunnel->checks);
+    }
+  }
+
+  void families(const tunnel::CheckResults& checks) {
+    for (std::size_t i = 0; i < checks.size(); ++i) {
+      const auto line = describe_family(checks[i]);
+      if (!line.empty()) add("    {:<21}  {}\n", i == 0 ? "IPv4" : "IPv6", line);
     }
   }
 
@@ -105,6 +115,10 @@ class TextWriter final : public Writer {
       case Stage::request:
         return fmt::format("{}, {}{}", target.mode, target.ticket_type,
                            target.mock_ecash ? ", mock ticket" : "");
+      case Stage::tunnel:
+        if (!attempt.tunnel) return {};
+        return fmt::format("{}, handshake {}", attempt.tunnel->endpoint.to_string(),
+                           format_duration(attempt.tunnel->handshake.time));
       default:
         return {};
     }
@@ -119,13 +133,17 @@ class TextWriter final : public Writer {
       if (!report.hint.empty()) add("  hint:   {}\n", report.hint);
       return;
     }
-    add("registered in {}", format_duration(attempt.total));
+    add("{}", describe_success(attempt));
     if (attempt.response) {
       add(", {} granted", format_bytes(attempt.response->allocated_bandwidth));
     }
     add("\n");
     for (const auto& limit : report.verdict.exceeded)
       add("  limit:  {}\n", limit);
+    if (attempt.tunnel) {
+      for (const auto& remark : attempt.tunnel->remarks)
+        add("  remark: {}\n", remark);
+    }
     if (attempt.response && attempt.response->gateway_data && target.mode == "dvpn") {
       const auto& data = *attempt.response->gateway_data;
       add("  tunnel: {} and {} through {}\n", messages::to_string(data.private_ipv4),
@@ -145,9 +163,17 @@ class TextWriter final : public Writer {
     const auto time = [&](Stage stage) {
       return format_duration(attempt.time(stage).value_or(std::chrono::nanoseconds{}));
     };
-    add("{} connect={} handshake={} response={} total={}", paint(report.verdict.level),
-        time(Stage::connect), time(Stage::handshake), time(Stage::response),
-        format_duration(attempt.total));
+    add("{}", paint(report.verdict.level));
+    if (!attempt.tunnel_only) {
+      add(" connect={} handshake={} response={}", time(Stage::connect), time(Stage::handshake),
+          time(Stage::response));
+    }
+    if (attempt.tunnel) add(" tunnel={}", time(Stage::tunnel));
+    add(" total={}", format_duration(attempt.total));
+    if (attempt.tunnel) {
+      for (const auto& remark : attempt.tunnel->remarks)
+        add("  {}", remark);
+    }
     for (const auto& limit : report.verdict.exceeded)
       add("  {}", limit);
     add("\n");
@@ -156,8 +182,8 @@ class TextWriter final : public Writer {
   void statistics(const TargetReport& report) {
     const auto& stats = report.statistics;
     const auto total = stats.total();
-    add("\n{} probes of {} wanted, {} registered, {:.1f} % lost\n", stats.attempts(), report.wanted,
-        total.ok, total.loss * 100);
+    add("\n{} probes of {} wanted, {} {}, {:.1f} % lost\n", stats.attempts(), report.wanted,
+        total.ok, success_word(stats), total.loss * 100);
     for (const auto& [code, times] : stats.errors())
       add("  {} x {}\n", times, code);
     add("  {:<13} {:>6} {:>6} {:>6} {:>9} {:>9} {:>9} {:>9} {:>9} {:>9} {:>9}\n", "stage", "sent",
@@ -171,7 +197,7 @@ class TextWriter final : public Writer {
     if (report.level != Level::ok && !report.last.hint.empty()) {
       add("hint: {}", report.last.hint);
     } else {
-      add("{} of {} registered", total.ok, stats.attempts());
+      add("{} of {} {}", total.ok, stats.attempts(), success_word(stats));
     }
     add("\n");
   }

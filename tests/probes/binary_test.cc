@@ -11,6 +11,7 @@
 #include "lib/base/encoding.h"
 #include "probes/errors.h"
 #include "tests/probes/scripted_http.h"
+#include "tests/probes/tunnel/scripted_wireguard.h"
 #include "tests/support/process.h"
 #include "tests/support/scripted_gateway.h"
 
@@ -144,12 +145,58 @@ TEST(BinaryTest, AddressAndIdentityMayBeFlagsOfTheirOwn) {
   EXPECT_EQ(finished.ended.code, 0) << finished.output << finished.error_output;
 }
 
-TEST(BinaryTest, WithoutOnlyLpRegistrationItSaysThatTheTunnelIsNotMeasured) {
-  const ScriptedGateway gateway;
-  const auto finished = probe({"--use-mock-ecash", gateway.target()});
-  EXPECT_EQ(finished.ended.code, 0);
-  EXPECT_TRUE(contains(finished.error_output, "stopping after the response"));
-  EXPECT_TRUE(contains(finished.output, "tunnel        not measured")) << finished.output;
+TEST(BinaryTest, TunnelThatIsNotThereFailsAfterTheRegistration) {
+  const ScriptedGateway gateway;  // which has no WireGuard
+  const auto finished = probe({"--use-mock-ecash", "--tunnel-handshake-timeout", "300ms",
+                               "--format", "json", gateway.target()});
+  EXPECT_EQ(finished.ended.code, 2) << finished.output << finished.error_output;
+  const auto result = json_result(finished);
+  EXPECT_EQ(result.at("failed_stage"), "tunnel");
+  EXPECT_EQ(result.at("error_code").as_string().find("wireguard_"), 0u) << finished.output;
+  EXPECT_EQ(result.at("outcome").at("lp").at("can_register"), true);
+  EXPECT_EQ(result.at("outcome").at("wg").at("can_handshake_v4"), false);
+}
+
+/// Flags for what ScriptedWireguard answers.
+std::vector<std::string> tunnel_flags() {
+  return {"--netstack-num-ping",      "2",           "--netstack-ping-ips-v4",   "192.0.2.1",
+          "--netstack-ping-ips-v6",   "2001:db8::1", "--netstack-ping-hosts-v4", "a.example",
+          "--netstack-ping-hosts-v6", "a.example",   "--netstack-v4-dns",        "192.0.2.53",
+          "--netstack-v6-dns",        "2001:db8::53"};
+}
+
+TEST(BinaryTest, TunnelOfAFileIsCheckedWithoutARegistration) {
+  const test::ScriptedWireguard gateway;
+  const test::TempDir dir;
+  const auto config = (dir / "wg.conf").string();
+  const auto write = [&](std::string_view key, unsigned mode) {
+    test::write_file(
+        config,
+        fmt::format("[Interface]\nPrivateKey = {}\nAddress = 10.1.0.7/32, fc01::7/128\n"
+                    "[Peer]\nPublicKey = {}\nEndpoint = {}\n",
+                    key, to_base64(gateway.public_key().bytes), gateway.endpoint().to_string()),
+        mode);
+  };
+  write("AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=", 0600);
+  auto args = tunnel_flags();
+  args.insert(args.end(), {"--only-wireguard", "--wg-config", config, "--format", "json", "--count",
+                           "2", "--interval", "0"});
+  const auto finished = probe(args);
+  EXPECT_EQ(finished.ended.code, 0) << finished.output << finished.error_output;
+  const auto result = json_result(finished);
+  EXPECT_EQ(result.at("outcome").at("wg").at("can_handshake_v4"), true);
+  EXPECT_EQ(result.at("outcome").at("wg").at("can_resolve_dns_v6"), true);
+  EXPECT_EQ(result.at("outcome").at("wg").at("ping_ips_performance_v6").to_number<double>(), 1.0);
+  EXPECT_EQ(result.at("outcome").at("lp").at("can_register"), false);
+  EXPECT_EQ(result.at("stats").at("seconds").at("tunnel").at("ok"), 2);
+  EXPECT_EQ(gateway.initiators().size(), 1u);
+
+  write("AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=", 0644);
+  EXPECT_EQ(probe(args).ended.code, 77) << "others may read the key";
+  write("nonsense", 0600);
+  const auto malformed = probe(args);
+  EXPECT_EQ(malformed.ended.code, 66);
+  EXPECT_TRUE(contains(malformed.error_output, "line 2: PrivateKey")) << malformed.error_output;
 }
 
 TEST(BinaryTest, RefusedPortIsTcpRefused) {

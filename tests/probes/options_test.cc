@@ -35,6 +35,7 @@ Environment environment(std::map<std::string, std::string> variables = {}) {
 struct Sample {
   std::string file, variable, flag;
   std::function<std::string(const Settings&)> read;
+  std::string second = "total=1h";  ///< of a list in the file
 };
 
 std::string show(bool value) {
@@ -77,6 +78,31 @@ std::function<std::string(const Settings&)> choice(E Settings::* member,
   return [=](const Settings& s) { return names.at(static_cast<std::size_t>(s.*member)); };
 }
 
+/// An address or a list of one version of IP.
+std::string show(const std::optional<messages::IpAddress>& address) {
+  return address ? messages::to_string(*address) : "none";
+}
+template <std::size_t Version>
+Sample inner(std::string a, std::string b, std::string c,
+             std::function<std::string(const NetstackSettings&)> read, std::string second = "") {
+  return {std::move(a), std::move(b), std::move(c),
+          [read = std::move(read)](const Settings& s) { return read(s.netstack[Version]); },
+          std::move(second)};
+}
+std::string shown_ips(const NetstackSettings& netstack) {
+  return netstack.ping_ips.empty() ? "none" : messages::to_string(netstack.ping_ips[0]);
+}
+std::string shown_hosts(const NetstackSettings& netstack) {
+  return netstack.ping_hosts.empty() ? "none" : netstack.ping_hosts[0];
+}
+template <auto Member>
+Sample seconds_sample() {
+  return {
+      "1", "2", "4", [](const Settings& s) {
+        return std::to_string(std::chrono::duration_cast<std::chrono::seconds>(s.*Member).count());
+      }};
+}
+
 std::map<std::string, Sample> samples() {
   using S = Settings;
   const std::string id2 = another_identity(), id3 = another_identity();
@@ -93,6 +119,38 @@ std::map<std::string, Sample> samples() {
         [](const S& s) { return std::string(messages::name(s.effective_ticket_type())); }}},
       {"use-mock-ecash", flag<&S::use_mock_ecash>()},
       {"wg-config", {"a", "b", "c", [](const S& s) { return s.wg_config; }}},
+      {"only-wireguard", flag<&S::only_wireguard>()},
+      {"wg-preshared-key",
+       {"none", "identity", "a",
+        [](const S& s) {
+          return s.wg_preshared_key == PresharedKeySource::file       ? s.wg_preshared_key_file
+                 : s.wg_preshared_key == PresharedKeySource::identity ? "identity"
+                                                                      : "none";
+        }}},
+      {"tunnel-handshake-timeout", time_sample<&S::tunnel_handshake_timeout>()},
+      {"tunnel-gateway-v4",
+       inner<0>("192.0.2.1", "none", "192.0.2.3",
+                [](const NetstackSettings& n) { return show(n.gateway.address); })},
+      {"tunnel-gateway-v6",
+       inner<1>("2001:db8::1", "none", "2001:db8::3",
+                [](const NetstackSettings& n) { return show(n.gateway.address); })},
+      {"netstack-num-ping",
+       {"2", "3", "4", [](const S& s) { return std::to_string(s.netstack_num_ping); }}},
+      {"netstack-ping-ips-v4", inner<0>("192.0.2.1", "none", "192.0.2.3", shown_ips, "192.0.2.9")},
+      {"netstack-ping-ips-v6",
+       inner<1>("2001:db8::1", "none", "2001:db8::3", shown_ips, "2001:db8::9")},
+      {"netstack-ping-hosts-v4",
+       inner<0>("a.example", "none", "c.example", shown_hosts, "z.example")},
+      {"netstack-ping-hosts-v6",
+       inner<1>("a.example", "none", "c.example", shown_hosts, "z.example")},
+      {"netstack-v4-dns",
+       inner<0>("192.0.2.1", "192.0.2.2", "192.0.2.3",
+                [](const NetstackSettings& n) { return messages::to_string(n.dns); })},
+      {"netstack-v6-dns",
+       inner<1>("2001:db8::1", "2001:db8::2", "2001:db8::3",
+                [](const NetstackSettings& n) { return messages::to_string(n.dns); })},
+      {"netstack-send-timeout-sec", seconds_sample<&S::netstack_send_timeout>()},
+      {"netstack-recv-timeout-sec", seconds_sample<&S::netstack_recv_timeout>()},
       {"wallet", {"a", "b", "c", [](const S& s) { return s.wallet; }}},
       {"chain-url", url_sample<&S::chain_url>()},
       {"ecash-contract", {"n1a", "n1b", "n1c", [](const S& s) { return s.ecash_contract; }}},
@@ -145,7 +203,7 @@ class OptionsTest : public testing::Test {
   test::TempDir dir_;
 };
 
-std::string toml(const Option& option, const std::string& value) {
+std::string toml(const Option& option, const std::string& value, const std::string& second) {
   switch (option.type) {
     case Type::flag:
       return fmt::format("{} = {}\n", file_key(option), value);
@@ -154,7 +212,7 @@ std::string toml(const Option& option, const std::string& value) {
     case Type::list:
       break;
   }
-  return fmt::format("{} = [\"{}\", \"total=1h\"]\n", file_key(option), value);
+  return fmt::format("{} = [\"{}\", \"{}\"]\n", file_key(option), value, second);
 }
 
 TEST_F(OptionsTest, EveryOptionTakesFlagOverVariableOverFile) {
@@ -164,7 +222,7 @@ TEST_F(OptionsTest, EveryOptionTakesFlagOverVariableOverFile) {
     SCOPED_TRACE(option.name);
     ASSERT_TRUE(all.contains(std::string(option.name))) << "an option without a sample";
     const auto& sample = all.at(std::string(option.name));
-    const std::string file = "# all\n" + toml(option, sample.file);
+    const std::string file = "# all\n" + toml(option, sample.file, sample.second);
     const auto variables = environment({{environment_name(option), sample.variable}});
     const std::vector<std::string> flag{fmt::format("--{}={}", option.name, sample.flag)};
 
@@ -182,7 +240,8 @@ TEST_F(OptionsTest, EveryOptionTakesFlagOverVariableOverFile) {
 
 /// Options whose value is a file name, which may be anything.
 bool takes_any_path(std::string_view option) {
-  return option == "wg-config" || option == "wallet" || option == "issuer-token-file";
+  return option == "wg-config" || option == "wallet" || option == "issuer-token-file" ||
+         option == "wg-preshared-key";
 }
 
 TEST_F(OptionsTest, EveryOptionRefusesNonsenseAndSaysWhereItStood) {
@@ -302,6 +361,18 @@ TEST_F(OptionsTest, ContradictionsAreRefusedWithOneSentence) {
            {{"--use-mock-ecash", "-g", other, "h1", "h2"}, "several targets"},
            {{"--use-mock-ecash", "--mode", "mixnet", "--wg-config", "f", target}, "tunnel"},
            {{"--use-mock-ecash", "--wg-config", "f", target, target}, "one target"},
+           {{"--only-wireguard", "--only-lp-registration", target}, "exclude"},
+           {{"--only-wireguard", "--mode", "mixnet", target}, "dvpn"},
+           {{"--only-wireguard", "--wg-config", "f", target}, "no TARGET"},
+           {{"--only-wireguard", "--wg-config", "f", "--wg-preshared-key", "identity"},
+            "the preshared key from the file"},
+           {{"--netstack-v4-dns", "::1", target}, "no IPv4 address"},
+           {{"--netstack-ping-ips-v6", "1.1.1.1", target}, "no IPv6 address"},
+           {{"--netstack-ping-hosts-v4", "a b", target}, "no host name"},
+           {{"--netstack-ping-ips-v4", "none", "--netstack-ping-ips-v4", "1.1.1.1", target},
+            "stands alone"},
+           {{"--netstack-num-ping", "0", target}, "--netstack-num-ping"},
+           {{"--netstack-recv-timeout-sec", "11", target}, "--netstack-recv-timeout-sec"},
            {{"--use-mock-ecash", "host:0"}, "port"},
            {{"decode"}, "INPUT"}}) {
     const auto settings = load(args, environment());
@@ -311,6 +382,33 @@ TEST_F(OptionsTest, ContradictionsAreRefusedWithOneSentence) {
     EXPECT_EQ(std::ranges::count(settings.error().text, '\n'), 1) << settings.error().text;
     EXPECT_FALSE(settings.error().to_stdout);
   }
+}
+
+TEST_F(OptionsTest, PresharedKeyComesFromAPrivateFileAndFromNoOther) {
+  const std::string target = id1 + "@127.0.0.1";
+  const auto file = (dir_ / "psk").string();
+  const auto load_key = [&](const std::string& text, unsigned mode) {
+    test::write_file(file, text, mode);
+    return load({"--wg-preshared-key", file, target}, environment());
+  };
+  const std::string key = "AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=";
+  const auto good = load_key(key + "\n", 0600);
+  ASSERT_TRUE(good) << good.error().text;
+  EXPECT_EQ(good->preshared->bytes()[31], 1);
+  EXPECT_EQ(load_key(key, 0644).error().exit_status, 77);
+  EXPECT_EQ(load_key("short", 0600).error().exit_status, 66);
+  EXPECT_EQ(load_key("c2hvcnQ=", 0600).error().exit_status, 66);
+  EXPECT_EQ(load_key(key, 0600).value().wg_preshared_key, PresharedKeySource::file);
+  EXPECT_EQ(load({"--wg-preshared-key", file + "x", target}, environment()).error().exit_status,
+            66);
+  EXPECT_EQ(load_key(key.substr(1), 0600).error().text.find("AQEB"), std::string::npos)
+      << "an error shows no key";
+}
+
+TEST_F(OptionsTest, OnlyWireguardNeedsNoTargetWithAFileAndOneWithout) {
+  EXPECT_TRUE(load({"--only-wireguard", "--wg-config", "f"}, environment()));
+  EXPECT_TRUE(load({"--only-wireguard", id1 + "@127.0.0.1"}, environment()));
+  EXPECT_FALSE(load({"--only-wireguard"}, environment()));
 }
 
 TEST_F(OptionsTest, TokensAndKeysGoOverTlsOrLoopbackOrOnRequest) {

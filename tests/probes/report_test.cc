@@ -196,6 +196,98 @@ TEST(JsonReportTest, FailureSaysHowFarItCame) {
   }
 }
 
+/// With a tunnel that was checked: IPv4 answers all, IPv6 the gateway's pings alone.
+TargetReport tunnel_report() {
+  auto report = good_report();
+  auto& attempt = report.last.attempt;
+  attempt.times[static_cast<std::size_t>(Stage::tunnel)] = 900ms;
+  attempt.total += 900ms;
+  auto& tunnel = attempt.tunnel.emplace();
+  tunnel.endpoint = *client::Endpoint::from_literal("192.0.2.1", 51822);
+  tunnel.handshake_done = true;
+  tunnel.handshake = {.time = 3ms, .initiations = 1, .cookie = false};
+  const tunnel::PingCount all{.sent = 5, .received = 5, .min = 1ms, .mean = 2ms, .max = 3ms};
+  auto& v4 = tunnel.checks[0];
+  v4 = {.gateway = all,
+        .ips = all,
+        .hosts = all,
+        .names_asked = 1,
+        .names_resolved = 1,
+        .dns_time = 7ms,
+        .remark = ""};
+  v4.ips.received = 4;
+  auto& v6 = tunnel.checks[1];
+  v6.gateway = all;
+  v6.ips.sent = 5;
+  v6.names_asked = 1;
+  v6.remark = "no route";
+  tunnel.remarks = {"over IPv6 no address beyond the gateway answers (no route)"};
+  report.last.verdict = judge(attempt, {}, {});
+  report.level = report.last.verdict.level;
+  report.statistics = {};
+  report.statistics.add(attempt);
+  return report;
+}
+
+TEST(JsonReportTest, TunnelFillsTheOtherProbesKeysAndItsOwn) {
+  const auto result = json_of(tunnel_report());
+  const auto& wg = result.at("outcome").at("wg").as_object();
+  EXPECT_EQ(wg.at("can_register"), true);
+  EXPECT_EQ(wg.at("can_handshake_v4"), true);
+  EXPECT_EQ(wg.at("can_handshake_v6"), true);
+  EXPECT_EQ(wg.at("can_resolve_dns_v4"), true);
+  EXPECT_EQ(wg.at("can_resolve_dns_v6"), false);
+  EXPECT_DOUBLE_EQ(wg.at("ping_ips_performance_v4").to_number<double>(), 0.8);
+  EXPECT_DOUBLE_EQ(wg.at("ping_hosts_performance_v4").to_number<double>(), 1.0);
+  EXPECT_DOUBLE_EQ(wg.at("ping_ips_performance_v6").to_number<double>(), 0.0);
+  EXPECT_EQ(result.at("status"), "warning");
+  EXPECT_DOUBLE_EQ(result.at("timings_seconds").at("tunnel").to_number<double>(), 0.9);
+  const auto& tunnel = result.at("tunnel").as_object();
+  EXPECT_DOUBLE_EQ(tunnel.at("handshake_seconds").to_number<double>(), 0.003);
+  EXPECT_EQ(tunnel.at("v4").at("ips").at("received"), 4);
+  EXPECT_DOUBLE_EQ(tunnel.at("v4").at("gateway").at("mean_seconds").to_number<double>(), 0.002);
+  EXPECT_TRUE(tunnel.at("v6").at("ips").at("min_seconds").is_null());
+  EXPECT_EQ(tunnel.at("v6").at("remark"), "no route");
+  EXPECT_EQ(tunnel.at("remarks").as_array().size(), 1u);
+  EXPECT_EQ(result.at("stats").at("seconds").at("tunnel").at("ok"), 1);
+}
+
+TEST(JsonReportTest, TunnelThatFailsLeavesTheRegistrationAsItWas) {
+  auto report = tunnel_report();
+  report.last.attempt.error = ProbeError{Stage::tunnel, ProbeCode::wireguard_refused, "x"};
+  report.last.attempt.tunnel->handshake_done = false;
+  const auto result = json_of(report);
+  EXPECT_EQ(result.at("failed_stage"), "tunnel");
+  EXPECT_EQ(result.at("outcome").at("lp").at("can_register"), true);
+  EXPECT_TRUE(result.at("outcome").at("lp").at("error").is_null());
+  EXPECT_EQ(result.at("outcome").at("wg").at("can_register"), true);
+  EXPECT_EQ(result.at("outcome").at("wg").at("can_handshake_v4"), false);
+  EXPECT_EQ(result.at("allocated_bandwidth"), 1'073'741'824);
+}
+
+TEST(NagiosReportTest, TunnelHasItsTimeAndItsRemark) {
+  const auto line = nagios_of({tunnel_report()});
+  EXPECT_EQ(line.rfind("LP WARNING - gw.example:41264: registered in 21.0 ms, tunnel checked in "
+                       "900 ms, over IPv6 no address beyond the gateway answers (no route) | ",
+                       0),
+            0u)
+      << line;
+  EXPECT_NE(line.find(" tunnel=0.900000s;;;0 "), std::string::npos) << line;
+}
+
+TEST(TextReportTest, TunnelShowsBothVersionsOfIpAndItsRemark) {
+  const auto text = text_of({tunnel_report()});
+  EXPECT_NE(
+      text.find("  tunnel           900 ms  192.0.2.1:51822, handshake 3.00 ms\n"
+                "    IPv4                   gateway 5/5 in 2.00 ms, addresses 4/5 in 2.00 ms, "
+                "names 1/1 in 7.00 ms, hosts 5/5 in 2.00 ms\n"
+                "    IPv6                   gateway 5/5 in 2.00 ms, addresses 0/5, names 0/1\n"
+                "WARNING  registered in 21.0 ms, tunnel checked in 900 ms, 1.07 GB granted\n"
+                "  remark: over IPv6 no address beyond the gateway answers (no route)\n"),
+      std::string::npos)
+      << text;
+}
+
 TEST(JsonReportTest, TextIsWhatTheValuesSay) {
   auto report = good_report();
   report.info.text = "quote \" backslash \\ bell \a";

@@ -97,6 +97,8 @@ TEST(WireguardHandshakeTest, AnotherPresharedKeyIsNoHandshake) {
   Ends ends(1, 2);
   const auto response = ends.respond(ends.initiate(5));
   EXPECT_EQ(ends.initiator.read_response(as_response(response)).error(), Refusal::authentication);
+  EXPECT_TRUE(ends.initiator.would_take(as_response(response), secret(2)));
+  EXPECT_FALSE(ends.initiator.would_take(as_response(response), secret(0)));
 }
 
 TEST(WireguardHandshakeTest, ResponseOfAnotherKeyIsRefused) {
