@@ -8,6 +8,7 @@
 #include <regex>
 #include <thread>
 
+#include "tests/support/raw_client.h"
 #include "tests/system/gateway_process.h"
 
 namespace lp::test {
@@ -56,6 +57,16 @@ void wait_until_active(const GatewayProcess& gateway, int count) {
   const auto limit = std::chrono::steady_clock::now() + patience;
   while (gateway.metrics()["lp_active_lp_connections"] != count) {
     ASSERT_LT(std::chrono::steady_clock::now(), limit) << "never " << count << " active";
+    std::this_thread::yield();
+  }
+}
+
+/// Waits until as many have ended without a ClientHello: the last ones may not even be accepted
+/// yet.
+void wait_until_ended(const GatewayProcess& gateway, int count) {
+  const auto limit = std::chrono::steady_clock::now() + patience;
+  while (gateway.metrics().sum("lp_client_hello_failed") != count) {
+    ASSERT_LT(std::chrono::steady_clock::now(), limit) << "never " << count << " ended";
     std::this_thread::yield();
   }
 }
@@ -127,6 +138,35 @@ TEST(SystemIdleConnections, OverTheLimitTheNextOnesGetBusyAndFreedPlacesAreGiven
   // Busy counts here only.
   EXPECT_EQ(metrics.sum("lp_connections_total"), limit + 1);
   expect_sums_agree(metrics);
+}
+
+TEST(SystemIdleConnections, OneAfterAnotherThatStopBeforeClientHelloLeaveNothingBehind) {
+  GatewayProcess gateway(roomy({"--max-connections-per-address", "0"}));
+  ASSERT_TRUE(register_once(gateway.port(), gateway.lp_key(), request(1, 1)));
+  const int count = rounds(5'000, 100'000);
+  const auto open_and_close = [&](int i) {
+    // A source address to each 10,000: the ports of those that have closed are not free at once.
+    RawConnection connection("127.0.0.1", gateway.port(),
+                             "127.0.7." + std::to_string(1 + i / 10'000));
+    if (i % 2 == 1) {
+      EXPECT_TRUE(connection.send(Bytes(50, 0x01)));
+    }
+  };
+  constexpr int first =
+      500;  // what the gateway keeps for its next connections is there after these
+  for (int i = 0; i < first; ++i)
+    open_and_close(i);
+  wait_until_ended(gateway, first);
+  const std::uint64_t before_kib = gateway.resident_kib();
+  for (int i = first; i < count; ++i)
+    open_and_close(i);
+  wait_until_ended(gateway, count);
+  const auto after_kib = gateway.resident_kib();
+  RecordProperty("resident_growth_kib", static_cast<int>(after_kib) - static_cast<int>(before_kib));
+#ifndef LP_SANITIZED
+  EXPECT_LE(after_kib, before_kib + 2U * 1024U);
+#endif
+  expect_sums_agree(gateway.idle_metrics());
 }
 
 TEST(SystemIdleConnections, AByteASecondDoesNotOutliveTheDeadline) {
