@@ -217,11 +217,12 @@ void Registration::compensate() {
         // The client hears of the failure once; the rest goes on without it.
         if (self->done_) self->fail(Failure::wireguard_failed);
         if (!compensated) return self->context_.park(self);
-        if (compensated->removal_noted) self->remove_peer();
+        // A client that stays is left to the next pass, which reads its counters before it goes.
+        if (compensated->removal_noted && !self->acceptance_.client_existed) self->remove_peer();
       });
 }
 
-// The removal is noted in the database; if it fails now the next comparison carries it out.
+// The removal is noted in the database; if it fails now the next pass carries it out.
 void Registration::remove_peer() {
   context_.wireguard.remove_peer(
       wireguard_key_,

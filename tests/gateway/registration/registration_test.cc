@@ -366,6 +366,59 @@ TEST_F(RegistrationTest, RemovalThatCouldNotBeCarriedOutStaysNotedAndANewTicketL
   reconciler->shut_down();
 }
 
+TEST_F(RegistrationTest, TicketOfARemovedClientIsSpentForItAndForOthers) {
+  const auto first = answer(dvpn(7, 1));
+  std::promise<bool> removed;
+  storage->remove_peer(test::numbered_key(7),
+                       [&](auto result) { removed.set_value(result.value().existed); });
+  ASSERT_TRUE(removed.get_future().get());
+  EXPECT_EQ(failure(dvpn(7, 1)), RegistrationFailure::credential_already_spent);
+  EXPECT_EQ(failure(dvpn(8, 1)), RegistrationFailure::credential_already_spent);
+  const auto anew = answer(dvpn(7, 2));
+  ASSERT_TRUE(anew.response.success);
+  EXPECT_NE(anew.client_id, first.client_id);
+  EXPECT_EQ(script.peers().at(test::numbered_key(7)).addresses.ipv4,
+            anew.response.gateway_data->private_ipv4);
+}
+
+TEST_F(RegistrationTest, TicketThatDoesNotCoverADebtIsCreditedAndBringsNobodyBack) {
+  const auto first = answer(dvpn(7, 1));
+  auto reconciler = wireguard::start_reconciler(*storage, *wireguard, leases, clock);
+  script.transfer(test::numbered_key(7), 1'100'000'000, 0);
+  reconciler->poll();
+  EXPECT_TRUE(script.peers().empty());
+  const auto second = answer(dvpn(7, 2));
+  EXPECT_TRUE(second.response.success);
+  EXPECT_EQ(second.response.gateway_data, first.response.gateway_data);
+  EXPECT_EQ(second.response.allocated_bandwidth, 500'000'000);
+  EXPECT_TRUE(script.peers().empty());
+  EXPECT_TRUE(answer(dvpn(7, 3)).response.success);
+  EXPECT_TRUE(script.peers().contains(test::numbered_key(7)));
+  ASSERT_EQ(active_peers().size(), 1U);
+  EXPECT_EQ(active_peers()[0].available, 400'000'000);
+  reconciler->shut_down();
+}
+
+TEST_F(RegistrationTest, SpentPeerWhoseNewTicketFailsIsReadBeforeItLeaves) {
+  EXPECT_FALSE(failure(dvpn(7, 1)));
+  auto reconciler = wireguard::start_reconciler(*storage, *wireguard, leases, clock);
+  script.transfer(test::numbered_key(7), 500'000'000, 0);
+  // Found spent, and not removed, for the backend goes down; then a ticket that fails.
+  script.after_listing([this] { script.fail_with(Kind::refused); });
+  reconciler->poll();
+  EXPECT_EQ(noted_removals(), 1U);
+  script.after_listing(nullptr);
+  script.transfer(test::numbered_key(7), 0, 44);
+  EXPECT_EQ(failure(dvpn(7, 2)), RegistrationFailure::wireguard_failed);
+  wait_until_idle();
+  EXPECT_EQ(noted_removals(), 1U);
+  script.fail_with(std::nullopt);
+  EXPECT_EQ(reconciler->poll().metered.bytes, 44);
+  EXPECT_TRUE(script.peers().empty());
+  EXPECT_EQ(noted_removals(), 0U);
+  reconciler->shut_down();
+}
+
 TEST_F(RegistrationTest, AttemptWhoseTimeIsOverSpendsNothing) {
   auto late = submit(dvpn(7, 1), std::chrono::steady_clock::now() - std::chrono::seconds(1));
   EXPECT_EQ(late.get().failure, RegistrationFailure::processing_timeout);

@@ -10,6 +10,7 @@
 #include <limits>
 
 #include "gateway/storage/sqlite_storage.h"
+#include "gateway/wireguard/client_removal.h"
 #include "gateway/wireguard/reconciler.h"
 #include "tests/gateway/storage/fixture.h"
 #include "tests/gateway/wireguard/scripted_backend.h"
@@ -73,6 +74,14 @@ class MeteringTest : public testing::Test {
                              : controller->add_new_peer(peer, done);
     EXPECT_TRUE(added.get_future().get());
     return *accepted;
+  }
+
+  std::future<storage::StorageResult<ClientRemoval>> remove(std::uint32_t number) {
+    auto promise = std::make_shared<std::promise<storage::StorageResult<ClientRemoval>>>();
+    auto future = promise->get_future();
+    remove_client(*storage, *controller, leases, numbered_key(number),
+                  [promise](auto removal) { promise->set_value(std::move(removal)); });
+    return future;
   }
 
   std::optional<storage::Peer> row(std::uint32_t number) {
@@ -358,6 +367,54 @@ TEST_F(MeteringTest, DeviceThatCountsNonsenseBreaksNoOtherPeersDebit) {
   EXPECT_EQ(nonsense->used, std::numeric_limits<std::int64_t>::max());
   EXPECT_EQ(nonsense->last_seen, std::nullopt);
   EXPECT_FALSE(in_wireguard(1));
+}
+
+TEST_F(MeteringTest, RemovalByHandWaitsForTheRegistrationOfTheKey) {
+  register_peer(1);
+  auto registration =
+      leases.try_acquire({.kind = LeaseKey::Kind::wireguard_key, .key = numbered_key(1).bytes});
+  auto removal = remove(1);
+  EXPECT_EQ(removal.wait_for(0s), std::future_status::timeout);
+  EXPECT_TRUE(row(1));
+  registration.reset();
+  const auto result = removal.get();
+  ASSERT_TRUE(result);
+  EXPECT_TRUE(result->existed);
+  EXPECT_TRUE(result->confirmed);
+  EXPECT_FALSE(row(1));
+  EXPECT_FALSE(in_wireguard(1));
+  EXPECT_EQ(noted(), 0U);
+  EXPECT_FALSE(remove(1).get()->noted);
+}
+
+TEST_F(MeteringTest, RemovalByHandIsAnsweredByABackendThatHangsAndDoneLater) {
+  controller = make_controller(script.backend(), {.deadline = 20ms, .probe_interval = 1ms});
+  register_peer(1);
+  std::promise<void> gone;
+  std::atomic<bool> released = false;
+  start({.interval = {.longest = 1h}, .after_each = [&](const Pass& pass) {
+           if (pass.comparison.pending_removals == 0 && released.exchange(false)) gone.set_value();
+         }});
+  script.hold();
+  const auto result = remove(1).get();
+  ASSERT_TRUE(result);
+  EXPECT_TRUE(result->existed);
+  EXPECT_TRUE(result->noted);
+  EXPECT_FALSE(result->confirmed);
+  EXPECT_NE(result->wireguard_error, "");
+  EXPECT_EQ(noted(), 1U);
+  released = true;
+  script.release();
+  gone.get_future().wait();
+  EXPECT_FALSE(in_wireguard(1));
+  EXPECT_EQ(noted(), 0U);
+}
+
+TEST_F(MeteringTest, RemovalByHandWithoutADatabaseSaysSoAndRemovesNobody) {
+  register_peer(1);
+  storage->shut_down();
+  EXPECT_FALSE(remove(1).get());
+  EXPECT_TRUE(in_wireguard(1));
 }
 
 TEST_F(MeteringTest, AThousandPeersAreDebitedAndTheSpentOnesLeave) {
