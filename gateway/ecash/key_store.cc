@@ -37,7 +37,10 @@ void log_changes(const KnownKeys& before, const KnownKeys& after) {
   const Named is_trusted = names(after.trusted);
   log_new(log::Level::info, is_trusted, was_trusted,
           [](const auto& key) { return "new verification key: " + to_string(key.first); });
-  log_new(log::Level::warning, was_trusted, is_trusted, [](const auto& key) {
+  // A chain that takes an expired key away does what is expected of it.
+  Named revoked = was_trusted;
+  std::erase_if(revoked, [&](const auto& key) { return key.first.expiry <= after.confirmed_at; });
+  log_new(log::Level::warning, revoked, is_trusted, [](const auto& key) {
     return "the chain has revoked the verification key of " + to_string(key.first);
   });
   log_new(log::Level::error, names(after.offered), names(before.offered), [](const auto& key) {

@@ -10,6 +10,7 @@
 
 #include "gateway/ecash/key_cache_file.h"
 #include "lib/crypto/random.h"
+#include "lib/log/log.h"
 #include "tests/gateway/ecash/keys.h"
 #include "tests/support/process.h"
 
@@ -73,6 +74,18 @@ TEST_F(KeyStoreTest, WhatIsKnownSurvivesARestart) {
   // What was refused before the restart is refused after it.
   store->apply({other, b_}, now + 6);
   EXPECT_EQ(*store->find(id_of(a_)), a_);
+}
+
+TEST_F(KeyStoreTest, KeyThatIsGoneIsARevocationOnlyWhereItHasNotExpired) {
+  const Key expired = new_key(entry, now + 10);
+  const auto store = open();
+  store->apply({a_, b_, expired}, now);
+  testing::internal::CaptureStderr();
+  store->apply({a_}, now + 10);
+  log::flush();
+  const auto lines = testing::internal::GetCapturedStderr();
+  EXPECT_THAT(lines, HasSubstr("revoked the verification key of " + to_string(id_of(b_))));
+  EXPECT_THAT(lines, testing::Not(HasSubstr(to_string(id_of(expired)))));
 }
 
 TEST_F(KeyStoreTest, AcceptedKeySurvivesARestart) {

@@ -60,7 +60,8 @@ TEST(TypeAllowances, NameEachTypeOnce) {
 
 TEST(ContractAddress, IsOneSegmentOfAPath) {
   EXPECT_TRUE(ecash::is_contract_address("n1abc"));
-  for (const char* text : {"", "ab", "a/b", "a b", "a%2f", "a?b", "..\n", "ä23", "N1abc", "n1-a", "n1_a", "n1.a"})
+  for (const char* text :
+       {"", "ab", "a/b", "a b", "a%2f", "a?b", "..\n", "ä23", "N1abc", "n1-a", "n1_a", "n1.a"})
     EXPECT_FALSE(ecash::is_contract_address(text)) << text;
   EXPECT_FALSE(ecash::is_contract_address(std::string(129, 'a')));
   const std::string made = generate_contract_address();
