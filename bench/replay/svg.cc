@@ -19,16 +19,17 @@ constexpr int title_height = 44;
 constexpr int header_height = 70;
 constexpr double bar_width = panel_width - label_width - value_width;
 
+/// Decades: 10^low … 10^high nanoseconds.
 struct Scale {
-  double low;
-  double high;
+  int low;
+  int high;
 
   [[nodiscard]] double place(double nanoseconds) const {
-    return bar_width * std::log(nanoseconds / low) / std::log(high / low);
+    return bar_width * (std::log10(nanoseconds) - low) / (high - low);
   }
 };
 
-/// Whole decades around all minima.
+/// The decades around all minima.
 Scale scale_of(const Report& report) {
   double low = 1;
   double high = 1;
@@ -38,8 +39,9 @@ Scale scale_of(const Report& report) {
       high = std::max(high, minimum(entrant));
     }
   }
-  return {std::pow(10, std::floor(std::log10(low))),
-          std::pow(10, std::ceil(std::log10(high * 1.001)))};
+  const int lowest = static_cast<int>(std::floor(std::log10(low)));
+  const int highest = static_cast<int>(std::ceil(std::log10(high)));
+  return {lowest, std::max(highest, lowest + 1)};
 }
 
 /// The processor's name could be anything.
@@ -84,7 +86,8 @@ std::string panel(const Report& report, std::size_t trace, const Scale& scale) {
       "<text x=\"0\" y=\"14\" font-weight=\"bold\">{}</text>\n"
       "<text x=\"0\" y=\"29\" fill=\"#555\">{}</text>\n",
       report.traces[trace].name, report.traces[trace].what);
-  for (double tick = scale.low; tick <= scale.high * 1.001; tick *= 10) {
+  for (int decade = scale.low; decade <= scale.high; ++decade) {
+    const double tick = std::pow(10, decade);
     const double x = label_width + scale.place(tick);
     text += fmt::format(
         "<line x1=\"{0:.1f}\" x2=\"{0:.1f}\" y1=\"{1}\" y2=\"{2}\" stroke=\"#ddd\"/>\n"

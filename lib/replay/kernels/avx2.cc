@@ -27,7 +27,8 @@ __m256i load(const std::uint64_t* counters) noexcept {
 
 /// The bits of a block of counters within `word`, all different; 0 if they are anything else.
 std::uint64_t block_within(std::uint64_t word, const std::uint64_t* counters) noexcept {
-  const __m256i start = _mm256_set1_epi64x(static_cast<long long>(word * word_bits));
+  const std::uint64_t first = word * word_bits;
+  const __m256i start = _mm256_set1_epi64x(static_cast<long long>(first));
   const __m256i a = _mm256_xor_si256(load(counters + 0), start);
   const __m256i b = _mm256_xor_si256(load(counters + 4), start);
   const __m256i c = _mm256_xor_si256(load(counters + 8), start);
