@@ -36,7 +36,7 @@ struct Selection {
 /// Chooses among kernels. `asked` may be null or empty: nothing is asked for.
 [[nodiscard]] Selection select(std::span<const Candidate> kernels, const char* asked);
 
-/// The choice of this process.
+/// The choice of this process. Not for static objects, which may be made before it.
 [[nodiscard]] const Selection& selection();
 
 /// One line for operators: the kernel's name, and in brackets what did not go as asked.
