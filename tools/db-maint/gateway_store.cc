@@ -10,7 +10,7 @@
 namespace lp::db_maint {
 namespace {
 
-constexpr std::array dated_tables{Dated::spent_credentials, Dated::lp_sessions};
+constexpr std::array gateway_tables{Dated::spent_credentials, Dated::lp_sessions};
 
 /// Of peer p; ?2 is the time before which it was last seen. A ticket is a sign of life as well:
 /// whoever has paid a minute ago has not been through the tunnel yet.
@@ -119,7 +119,7 @@ Result<std::int64_t> for_each(sqlite::Connection& connection, std::string_view s
 }  // namespace
 
 std::span<const Dated> GatewayStore::dated() const {
-  return dated_tables;
+  return gateway_tables;
 }
 
 std::string_view GatewayStore::older_than(Dated dated) const {

@@ -7,7 +7,7 @@
 namespace lp::db_maint {
 namespace {
 
-constexpr std::array dated_tables{Dated::withdrawals};
+constexpr std::array issuer_tables{Dated::withdrawals};
 
 std::unexpected<sqlite::Error> no_peers() {
   return sqlite::fail(sqlite::Error::Kind::invalid, "is an issuer's and has no peers");
@@ -16,7 +16,7 @@ std::unexpected<sqlite::Error> no_peers() {
 }  // namespace
 
 std::span<const Dated> IssuerStore::dated() const {
-  return dated_tables;
+  return issuer_tables;
 }
 
 // A withdrawal has no time of its own. Nothing is signed for an expired epoch, so that its points

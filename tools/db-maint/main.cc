@@ -78,6 +78,13 @@ Report run(const Options& options) {
     report.end_with(store.error());
     return report;
   }
+  const bool about_clients =
+      options.command == Command::stale_peers || options.command == Command::report;
+  if (about_clients && (*store)->kind() == StoreKind::issuer) {
+    report.end_with(
+        {exit_status::usage, fmt::format("{}: is an issuer's and has no peers", options.storage)});
+    return report;
+  }
   report = execute(**store, options, options.as_of.value_or(clock.now()));
   const double seconds =
       std::chrono::duration<double>(std::chrono::steady_clock::now() - begun).count();

@@ -1,0 +1,189 @@
+// report, stats, check, backup, vacuum and migrate on good databases and on broken ones.
+#include <gmock/gmock.h>
+#include <sys/stat.h>
+
+#include <atomic>
+#include <thread>
+
+#include "tests/tools/db_maint/fixture.h"
+
+namespace lp::db_maint::test {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::StartsWith;
+
+void register_clients(const Database& database, int clients) {
+  const auto storage = database.open();
+  for (int i = 1; i <= clients; ++i) {
+    const auto number = static_cast<std::uint64_t>(i);
+    Database::accept(*storage, number, number, now + day, now);
+  }
+}
+
+TEST(Report, IsOrderedByUseAndCut) {
+  const Database database;
+  register_clients(database, 5);
+  database.rows().execute(
+      "UPDATE bandwidth SET used = client_id * 1000, available = credited - client_id * 1000");
+  const auto report = database.maintain({"report", "--limit", "2", "--format", "csv"});
+  EXPECT_EQ(report.ended.code, 0) << report.error_output;
+  EXPECT_THAT(report.output, StartsWith("client_id,kind,key,ticket_type,used,available,credited"));
+  EXPECT_THAT(report.output, HasSubstr("\r\n5,wireguard,"));
+  EXPECT_THAT(report.output, HasSubstr("V1WireguardEntry,5000,499995000,500000000"));
+  EXPECT_LT(report.output.find("\r\n5,"), report.output.find("\r\n4,"));
+  EXPECT_EQ(report.output.find("\r\n3,"), std::string::npos);
+}
+
+TEST(Stats, CountWhatIsThere) {
+  const Database database;
+  register_clients(database, 5);
+  database.add_spent(7, now - day);
+  const auto stats = database.maintain({"stats", "--format", "json"});
+  EXPECT_EQ(stats.ended.code, 0) << stats.error_output;
+  EXPECT_EQ(number(stats, "wireguard_peers.value"), 5);
+  EXPECT_EQ(number(stats, "spent_credentials.value"), 12);
+  EXPECT_EQ(number(stats, "spent_credentials_expired.value"), 7);
+  EXPECT_EQ(number(stats, "bytes_available.value"), 5 * ticket_amount);
+  EXPECT_EQ(number(stats, "newest_spent_at.value"), now);
+  EXPECT_GT(number(stats, "file_bytes.value"), 4'096);
+}
+
+// A hostile file's texts reach no terminal as they are.
+TEST(Report, ShowsNoControlCharacters) {
+  const Database database;
+  register_clients(database, 1);
+  database.rows().execute("UPDATE wireguard_peers SET ticket_type = 'a' || char(27) || '[2J'");
+  for (const char* format : {"text", "json", "csv"}) {
+    const auto report = database.maintain({"report", "--format", format});
+    EXPECT_EQ(report.output.find('\x1b'), std::string::npos) << format;
+    EXPECT_THAT(report.output, HasSubstr("x1b[2J"));
+  }
+}
+
+struct Damage {
+  const char* check;
+  const char* sql;
+};
+
+TEST(Check, NamesWhatIsBroken) {
+  for (const auto& [check, sql] : {
+           Damage{"credit_has_nullifiers", "DELETE FROM spent_credentials WHERE client_id = 2"},
+           Damage{"balance",
+                  "PRAGMA ignore_check_constraints = ON;"
+                  "UPDATE bandwidth SET available = available + 1 WHERE client_id = 1"},
+           Damage{"foreign_keys",
+                  "PRAGMA foreign_keys = OFF; UPDATE spent_credentials SET client_id = 77"
+                  " WHERE client_id = 1"},
+           Damage{"released_address_is_free",
+                  "INSERT INTO released_addresses (address, released_at) VALUES ('fd00::2', 1)"},
+       }) {
+    const Database database;
+    register_clients(database, 3);
+    expect_clean(database);
+    database.rows().execute(sql);
+    const auto checked = database.maintain({"check"});
+    EXPECT_EQ(checked.ended.code, 2) << check << checked.output << checked.error_output;
+    EXPECT_THAT(checked.output, HasSubstr(check));
+  }
+}
+
+TEST(Backup, IsWholeWhileTheGatewayWrites) {
+  const Database database;
+  register_clients(database, 200);
+  database.add_spent(20'000, now - day);
+  const auto storage = database.open();
+  const auto file = database.beside("backup.sqlite");
+  std::atomic<bool> over = false;
+  std::atomic<int> accepted = 0;
+  std::jthread writer([&] {
+    for (std::uint64_t i = 1'000; !over; ++i, ++accepted)
+      Database::accept(*storage, i, i, now + day, now);
+  });
+  while (accepted < 5)
+    std::this_thread::yield();
+  const int before = accepted;
+  const auto done = database.maintain({"backup", file.string(), "--format", "json"});
+  over = true;
+  writer.join();
+  EXPECT_EQ(done.ended.code, 0) << done.error_output;
+  struct stat status{};
+  ASSERT_EQ(::stat(file.c_str(), &status), 0);
+  EXPECT_EQ(status.st_mode & 0777U, 0600U);
+  EXPECT_EQ(number(done, file.string() + ".bytes"), status.st_size);
+  for (const char* beside : {".partial", ".partial-journal", "-wal", "-shm"})
+    EXPECT_FALSE(std::filesystem::exists(file.string() + beside)) << beside;
+  // It is a moment of the gateway's: what was answered before it was begun is in it.
+  const auto tickets = Rows(file).count("spent_credentials");
+  EXPECT_GE(tickets, 20'200 + before);
+  EXPECT_LE(tickets, 20'200 + accepted);
+  EXPECT_EQ(
+      lp_db_maint({"check", "--storage", file.string(), "--as-of", std::to_string(now)}).ended.code,
+      0);
+  EXPECT_TRUE(gateway::storage::open_sqlite(
+      {.path = file, .ipv4_pool = "10.0.0.0/14", .ipv6_pool = "fd00::/108"}));
+}
+
+TEST(Backup, TakesOverWhatAKilledOneLeft) {
+  const Database database;
+  register_clients(database, 3);
+  const auto file = database.beside("backup.sqlite");
+  lp::test::write_file(file.string() + ".partial", std::string(10'000, 'x'));
+  lp::test::write_file(file.string() + ".partial-journal", "of another");
+  EXPECT_EQ(database.maintain({"backup", file.string()}).ended.code, 0);
+  EXPECT_EQ(Rows(file).count("clients"), 3);
+  // Over the one before.
+  register_clients(Database(), 1);
+  database.accept(9, 9, now + day, now);
+  EXPECT_EQ(database.maintain({"backup", file.string()}).ended.code, 0);
+  EXPECT_EQ(Rows(file).count("clients"), 4);
+}
+
+TEST(Backup, GoesNowhereButIntoAFile) {
+  const Database database;
+  register_clients(database, 1);
+  for (const auto& place : {std::string("/dev/null"), database.beside("").string(),
+                            database.beside("no/where").string()}) {
+    const auto refused = database.maintain({"backup", place});
+    EXPECT_EQ(refused.ended.code, 73) << place << refused.error_output;
+  }
+  EXPECT_EQ(database.maintain({"backup", database.path().string() + "-wal"}).ended.code, 64);
+  expect_clean(database);
+}
+
+TEST(Vacuum, IsNotDoneBesideTheGateway) {
+  const Database database;
+  database.add_spent(20'000, now - day);
+  register_clients(database, 3);
+  database.rows().execute("DELETE FROM spent_credentials WHERE client_id IS NULL");
+  {
+    const auto storage = database.open();
+    const auto refused = database.maintain({"vacuum"});
+    EXPECT_EQ(refused.ended.code, 3);
+    EXPECT_THAT(refused.error_output, HasSubstr("another process has it open"));
+    // The gateway has not noticed.
+    Database::accept(*storage, 50, 50, now + day, now);
+  }
+  const auto before = std::filesystem::file_size(database.path());
+  const auto done = database.maintain({"vacuum"});
+  EXPECT_EQ(done.ended.code, 0) << done.error_output;
+  EXPECT_LT(std::filesystem::file_size(database.path()), before / 2);
+  EXPECT_EQ(database.rows().count("clients"), 4);
+  expect_clean(database);
+}
+
+TEST(Migrate, LeavesTheNewestVersionAsItIs) {
+  const Database database;
+  register_clients(database, 1);
+  const auto version = database.rows().integer("PRAGMA user_version");
+  for (const bool dry : {true, false}) {
+    std::vector<std::string> args{"migrate", "--format", "json"};
+    if (dry) args.emplace_back("--dry-run");
+    const auto done = database.maintain(args);
+    EXPECT_EQ(done.ended.code, 0) << done.error_output;
+    EXPECT_THAT(done.output, HasSubstr("\"version_after\":" + std::to_string(version)));
+  }
+}
+
+}  // namespace
+}  // namespace lp::db_maint::test

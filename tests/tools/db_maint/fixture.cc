@@ -1,0 +1,108 @@
+#include "tests/tools/db_maint/fixture.h"
+
+#include <gtest/gtest.h>
+
+#include <boost/json.hpp>
+#include <cstdlib>
+#include <future>
+#include <stdexcept>
+#include <string_view>
+
+namespace lp::db_maint::test {
+
+bool long_run() {
+  const char* const value = std::getenv("LP_TEST_LONG");
+  return value != nullptr && std::string_view(value) == "1";
+}
+
+ByteArray<32> bytes32(std::uint64_t seed) {
+  ByteArray<32> bytes{};
+  std::uint64_t word = seed;
+  for (std::size_t i = 0; i < 32; i += 8) {
+    word = (word + 0x9e3779b97f4a7c15U) * 0xbf58476d1ce4e5b9U;
+    word ^= word >> 29U;
+    store_le(bytes.data() + i, word);
+  }
+  return bytes;
+}
+
+Database::Database() : path_(dir_ / "gateway.sqlite") {
+  (void)open();
+}
+
+std::unique_ptr<gateway::storage::Storage> Database::open() const {
+  auto storage = gateway::storage::open_sqlite(
+      {.path = path_, .ipv4_pool = "10.0.0.0/14", .ipv6_pool = "fd00::/108"});
+  if (!storage) throw std::runtime_error(storage.error().detail);
+  return *std::move(storage);
+}
+
+void Database::accept(gateway::storage::Storage& storage, std::uint64_t owner,
+                      std::uint64_t nullifier, std::int64_t expiry, std::int64_t spent_at) {
+  using gateway::storage::AcceptanceResult;
+  using Answer = gateway::storage::StorageResult<AcceptanceResult>;
+  gateway::storage::Acceptance ticket;
+  ticket.owner.key = bytes32(owner);
+  ticket.nullifier = bytes32(nullifier + (std::uint64_t{1} << 40U));
+  ticket.expiry = static_cast<UnixSeconds>(expiry);
+  ticket.now = static_cast<UnixSeconds>(spent_at);
+  ticket.amount = ticket_amount;
+  std::promise<Answer> promise;
+  storage.accept_ticket(ticket,
+                        [&promise](Answer answer) { promise.set_value(std::move(answer)); });
+  const auto answer = promise.get_future().get();
+  if (!answer) throw std::runtime_error(answer.error().detail);
+  if (answer->outcome != gateway::storage::AcceptanceOutcome::accepted) {
+    throw std::runtime_error("the ticket was not accepted");
+  }
+}
+
+void Database::accept(std::uint64_t owner, std::uint64_t nullifier, std::int64_t expiry,
+                      std::int64_t spent_at) const {
+  accept(*open(), owner, nullifier, expiry, spent_at);
+}
+
+void Database::add_spent(int count, std::int64_t expiry) const {
+  const std::string time = std::to_string(expiry);
+  rows().execute("WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < " +
+                 std::to_string(count) +
+                 ") INSERT INTO spent_credentials"
+                 " (nullifier, expiry, spent_at, amount, mode, owner, client_id)"
+                 " SELECT randomblob(32), " +
+                 time + ", " + time + " - 100, 1000, 'dvpn', randomblob(32), NULL FROM n");
+}
+
+std::vector<std::string> Database::arguments(std::vector<std::string> args) const {
+  args.insert(args.end(),
+              {"--storage", "sqlite:" + path_.string(), "--as-of", std::to_string(now)});
+  return args;
+}
+
+Finished Database::maintain(std::vector<std::string> args) const {
+  return lp_db_maint(arguments(std::move(args)));
+}
+
+Finished lp_db_maint(std::vector<std::string> args) {
+  return lp::test::run({.program = lp::test::program("lp-db-maint"), .args = std::move(args)},
+                       std::chrono::minutes(5));
+}
+
+std::int64_t number(const Finished& finished, const std::string& name) {
+  const auto object = boost::json::parse(finished.output).as_object();
+  const auto dot = name.rfind('.');
+  if (dot == std::string::npos) return object.at(name).to_number<std::int64_t>();
+  for (const auto& row : object.at("rows").as_array()) {
+    const auto& fields = row.as_object();
+    if (fields.begin()->value() == boost::json::value(name.substr(0, dot))) {
+      return fields.at(name.substr(dot + 1)).to_number<std::int64_t>();
+    }
+  }
+  throw std::runtime_error("no " + name + " in " + finished.output);
+}
+
+void expect_clean(const Database& database) {
+  const auto checked = database.maintain({"check"});
+  EXPECT_EQ(checked.ended.code, 0) << checked.output << checked.error_output;
+}
+
+}  // namespace lp::db_maint::test
