@@ -45,6 +45,11 @@ ProbeError connect_error(const Endpoint& to, const ConnectFailure& failure) {
   }
   const ProbeCode code =
       failure.at_bind ? ProbeCode::source_address_unusable : code_of_errno(failure.error);
+  if (failure.error == EADDRNOTAVAIL && !failure.at_bind) {
+    return report(code, fmt::format("{}: no local port is left for it (net.ipv4.ip_local_port_range"
+                                    ", connections in TIME_WAIT), or no local address fits",
+                                    to.to_string()));
+  }
   return report(code, fmt::format("{}: {}", to.to_string(), errno_text(failure.error)));
 }
 

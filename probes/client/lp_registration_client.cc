@@ -15,8 +15,8 @@ namespace {
 const SystemWallClock system_clock;
 
 /// Stage under which a phase's own troubles are reported.
-constexpr std::array phase_stages{Stage::client_hello, Stage::handshake, Stage::request,
-                                  Stage::response};
+constexpr std::array phase_stages{Stage::connect, Stage::client_hello, Stage::handshake,
+                                  Stage::request, Stage::response};
 
 ProbeError interrupted(Stage stage) {
   return {stage, ProbeCode::interrupted, "interrupted by a signal"};
@@ -31,32 +31,99 @@ LpRegistrationClient::LpRegistrationClient(const crypto::X25519Public& gateway_k
 }
 
 Outcome<void> LpRegistrationClient::connect(const Endpoint& gateway, MonotonicTime deadline) {
-  auto connected = connect_tcp(gateway, options_.source, deadline, options_.cancel_fd);
-  if (!connected) return std::unexpected(connect_error(gateway, connected.error()));
-  socket_ = std::move(*connected);
+  auto connected_socket = connect_tcp(gateway, options_.source, deadline, options_.cancel_fd);
+  if (!connected_socket) return std::unexpected(connect_error(gateway, connected_socket.error()));
+  socket_ = std::move(*connected_socket);
+  connected();
+  return {};
+}
+
+Outcome<void> LpRegistrationClient::start_connect(const Endpoint& gateway) {
+  auto started = start_tcp(gateway, options_.source);
+  if (!started) return std::unexpected(connect_error(gateway, started.error()));
+  socket_ = std::move(*started);
+  remote_ = gateway;
+  return {};
+}
+
+Outcome<void> LpRegistrationClient::advance_connect() {
+  if (!socket_.valid() || times_.connected) {
+    return fail(Stage::connect, ProbeCode::internal, "advance_connect out of order");
+  }
+  if (const auto finished = finish_tcp(socket_); !finished) {
+    return std::unexpected(connect_error(remote_, finished.error()));
+  }
+  connected();
+  return {};
+}
+
+void LpRegistrationClient::connected() {
   sockaddr_storage local{};
   socklen_t size = sizeof local;
   if (getsockname(socket_.get(), reinterpret_cast<sockaddr*>(&local), &size) == 0) {
     local_ = Endpoint(reinterpret_cast<const sockaddr*>(&local), size);
   }
   times_.connected = std::chrono::steady_clock::now();
-  return {};
+}
+
+template <typename Step>
+Outcome<void> LpRegistrationClient::complete(MonotonicTime deadline, Step step) {
+  while (true) {
+    const Outcome<Progress> progress = step();
+    if (!progress) return std::unexpected(progress.error());
+    if (*progress == Progress::done) return {};
+    const short events = *progress == Progress::writing ? POLLOUT : POLLIN;
+    switch (wait_for(socket_.get(), events, deadline, options_.cancel_fd)) {
+      case Wait::ready:
+        break;
+      case Wait::timeout:
+        return std::unexpected(timed_out());
+      case Wait::cancelled:
+        return std::unexpected(interrupted(stage()));
+      case Wait::failed:
+        return fail(stage(), ProbeCode::connection_failed, errno_text(errno));
+    }
+  }
 }
 
 Outcome<void> LpRegistrationClient::perform_handshake(MonotonicTime deadline) {
-  if (!socket_.valid() || machine_) {
+  if (machine_) {
     return fail(Stage::client_hello, ProbeCode::internal, "perform_handshake out of order");
   }
-  if (auto started = start_handshake(); !started) return started;
-  if (auto sent = flush(Phase::client_hello, deadline); !sent) return sent;
-  times_.hello_sent = std::chrono::steady_clock::now();
-  if (auto read = read_message_2(deadline); !read) return read;
+  return complete(deadline, [this] { return advance_handshake(); });
+}
+
+Outcome<Progress> LpRegistrationClient::advance_handshake() {
+  if (!times_.connected || !socket_.valid() || times_.handshake_complete) {
+    return fail(Stage::client_hello, ProbeCode::internal, "advance_handshake out of order");
+  }
+  if (!machine_) {
+    phase_ = Phase::client_hello;
+    if (auto started = start_handshake(); !started) {
+      return std::unexpected(std::move(started.error()));
+    }
+  }
+  if (phase_ == Phase::client_hello) {
+    auto sent = flush();
+    if (!sent || *sent != Progress::done) return sent;
+    times_.hello_sent = std::chrono::steady_clock::now();
+    phase_ = Phase::handshake;
+  }
+  if (machine_->state() != session::State::handshake_complete) {
+    const auto packet = read_packet();
+    if (!packet) return std::unexpected(packet.error());
+    if (!*packet) return Progress::reading;
+    if (auto taken = take_message_2(**packet); !taken) {
+      return std::unexpected(std::move(taken.error()));
+    }
+  }
   // Message 3 waits for the request, so that both go out in one write.
   if (!options_.coalesce) {
-    if (auto sent = flush(Phase::handshake, deadline); !sent) return sent;
+    auto sent = flush();
+    if (!sent || *sent != Progress::done) return sent;
   }
   times_.handshake_complete = std::chrono::steady_clock::now();
-  return {};
+  return Progress::done;
 }
 
 Outcome<void> LpRegistrationClient::start_handshake() {
@@ -76,11 +143,9 @@ Outcome<void> LpRegistrationClient::start_handshake() {
   return {};
 }
 
-Outcome<void> LpRegistrationClient::read_message_2(MonotonicTime deadline) {
-  auto packet = read_packet(Phase::handshake, deadline);
-  if (!packet) return std::unexpected(std::move(packet.error()));
-  const auto actions = machine_->process(session::ReceivePacket{*packet});
-  if (!actions) return std::unexpected(refused(Phase::handshake, actions.error()));
+Outcome<void> LpRegistrationClient::take_message_2(ByteView packet) {
+  const auto actions = machine_->process(session::ReceivePacket{packet});
+  if (!actions) return std::unexpected(refused(actions.error()));
   if (actions->find<session::HandshakeComplete>() == nullptr) {
     return fail(Stage::handshake, ProbeCode::internal, "the handshake did not complete");
   }
@@ -90,9 +155,30 @@ Outcome<void> LpRegistrationClient::read_message_2(MonotonicTime deadline) {
 
 Outcome<void> LpRegistrationClient::send_registration_request(
     const messages::RegistrationRequest& request, MonotonicTime deadline) {
-  if (!times_.handshake_complete || times_.request_sent) {
+  if (request_made_) {
     return fail(Stage::request, ProbeCode::internal, "send_registration_request out of order");
   }
+  return complete(deadline, [&] { return advance_request(request); });
+}
+
+Outcome<Progress> LpRegistrationClient::advance_request(
+    const messages::RegistrationRequest& request) {
+  if (!times_.handshake_complete || times_.request_sent) {
+    return fail(Stage::request, ProbeCode::internal, "advance_request out of order");
+  }
+  phase_ = Phase::request;
+  if (!request_made_) {
+    if (auto made = make_request(request); !made) return std::unexpected(std::move(made.error()));
+  }
+  auto sent = flush();
+  if (!sent || *sent != Progress::done) return sent;
+  times_.request_sent = std::chrono::steady_clock::now();
+  phase_ = Phase::response;
+  return Progress::done;
+}
+
+Outcome<void> LpRegistrationClient::make_request(const messages::RegistrationRequest& request) {
+  request_made_ = true;
   Bytes plaintext = messages::encode(request);
   const auto actions = machine_->process(session::SendData{plaintext});
   if (options_.observer != nullptr) options_.observer->on_plaintext(Direction::sent, plaintext);
@@ -101,21 +187,32 @@ Outcome<void> LpRegistrationClient::send_registration_request(
     return fail(Stage::request, ProbeCode::internal, std::string(gloss(actions.error())));
   }
   if (const auto* packet = actions->find<session::SendPacket>()) append(packet->frame);
-  if (auto sent = flush(Phase::request, deadline); !sent) return sent;
-  times_.request_sent = std::chrono::steady_clock::now();
   return {};
 }
 
 Outcome<messages::RegistrationResponse> LpRegistrationClient::receive_registration_response(
     MonotonicTime deadline) {
-  if (!times_.request_sent) {
-    return fail(Stage::response, ProbeCode::internal, "receive_registration_response out of order");
+  std::optional<messages::RegistrationResponse> response;
+  auto completed = complete(deadline, [&]() -> Outcome<Progress> {
+    auto advanced = advance_response();
+    if (!advanced) return std::unexpected(std::move(advanced.error()));
+    response = std::move(*advanced);
+    return response ? Progress::done : Progress::reading;
+  });
+  if (!completed) return std::unexpected(std::move(completed.error()));
+  return std::move(*response);
+}
+
+Outcome<std::optional<messages::RegistrationResponse>> LpRegistrationClient::advance_response() {
+  if (!times_.request_sent || times_.response_received) {
+    return fail(Stage::response, ProbeCode::internal, "advance_response out of order");
   }
   while (true) {
-    auto packet = read_packet(Phase::response, deadline);
-    if (!packet) return std::unexpected(std::move(packet.error()));
-    const auto actions = machine_->process(session::ReceivePacket{*packet});
-    if (!actions) return std::unexpected(refused(Phase::response, actions.error()));
+    const auto packet = read_packet();
+    if (!packet) return std::unexpected(packet.error());
+    if (!*packet) return std::nullopt;
+    const auto actions = machine_->process(session::ReceivePacket{**packet});
+    if (!actions) return std::unexpected(refused(actions.error()));
     if (const auto* drop = actions->find<session::DropPacket>()) drop_reason_ = drop->reason;
     const auto* data = actions->find<session::DeliverData>();
     if (data == nullptr) continue;
@@ -125,11 +222,10 @@ Outcome<messages::RegistrationResponse> LpRegistrationClient::receive_registrati
     }
     auto response = messages::decode_response(data->plaintext);
     if (!response) {
-      return std::unexpected(
-          refused(Phase::response, response.error(),
-                  fmt::format("{} bytes of plaintext: ", data->plaintext.size())));
+      return std::unexpected(refused(
+          response.error(), fmt::format("{} bytes of plaintext: ", data->plaintext.size())));
     }
-    return std::move(*response);
+    return std::optional(std::move(*response));
   }
 }
 
@@ -141,37 +237,30 @@ void LpRegistrationClient::append(ByteView frame) {
   pending_.insert(pending_.end(), frame.begin(), frame.end());
 }
 
-Outcome<void> LpRegistrationClient::flush(Phase phase, MonotonicTime deadline) {
+Outcome<Progress> LpRegistrationClient::flush() {
   observe_pending();
-  std::size_t written = 0;
-  while (written < pending_.size()) {
-    std::size_t size = pending_.size() - written;
+  while (written_ < pending_.size()) {
+    std::size_t size = pending_.size() - written_;
     if (!options_.coalesce) {
-      // One frame at a time; the frames are our own, so the length prefix is right.
-      size = std::min<std::size_t>(
-          size, wire::frame_length_size + load_be<std::uint32_t>(pending_.data() + written));
+      // One frame at a time; the frames are our own, so their lengths are right.
+      std::size_t end = 0;
+      while (end <= written_)
+        end += wire::frame_length_size + load_be<std::uint32_t>(pending_.data() + end);
+      size = end - written_;
     }
-    const auto sent = send(socket_.get(), pending_.data() + written, size, MSG_NOSIGNAL);
+    const auto sent = send(socket_.get(), pending_.data() + written_, size, MSG_NOSIGNAL);
     if (sent >= 0) {
-      written += static_cast<std::size_t>(sent);
+      written_ += static_cast<std::size_t>(sent);
       continue;
     }
     if (errno == EINTR) continue;
-    if (errno != EAGAIN) return std::unexpected(explain_failed_send(phase, errno));
-    switch (wait_for(socket_.get(), POLLOUT, deadline, options_.cancel_fd)) {
-      case Wait::ready:
-        break;
-      case Wait::timeout:
-        return std::unexpected(timed_out(phase));
-      case Wait::cancelled:
-        return std::unexpected(interrupted(phase_stages[static_cast<std::size_t>(phase)]));
-      case Wait::failed:
-        return std::unexpected(explain_failed_send(phase, errno));
-    }
+    if (errno == EAGAIN) return Progress::writing;
+    return std::unexpected(explain_failed_send(errno));
   }
   pending_.clear();
   observed_ = 0;
-  return {};
+  written_ = 0;
+  return Progress::done;
 }
 
 void LpRegistrationClient::observe_pending() {
@@ -189,62 +278,58 @@ void LpRegistrationClient::observe_pending() {
 
 // A gateway that answers Busy closes at once; bytes of ours that arrive later are answered with a
 // reset. What it said before is still in the receive queue.
-ProbeError LpRegistrationClient::explain_failed_send(Phase phase, int error) {
-  const auto packet = read_packet(phase, MonotonicTime::min());
-  if (packet) {
-    const auto actions = machine_->process(session::ReceivePacket{*packet});
-    if (!actions) return refused(phase, actions.error());
+ProbeError LpRegistrationClient::explain_failed_send(int error) {
+  const auto packet = read_packet();
+  if (packet && *packet) {
+    const auto actions = machine_->process(session::ReceivePacket{**packet});
+    if (!actions) return refused(actions.error());
   }
-  return closed(phase, error);
+  return closed(error);
 }
 
-Outcome<ByteView> LpRegistrationClient::read_packet(Phase phase, MonotonicTime deadline) {
-  const Stage stage = phase_stages[static_cast<std::size_t>(phase)];
+Outcome<std::optional<ByteView>> LpRegistrationClient::read_packet() {
   std::array<std::uint8_t, 4096> chunk;
   while (true) {
     const auto packet = reader_.next(machine_->max_packet_size());
-    if (!packet) return std::unexpected(refused(phase, packet.error()));
+    if (!packet) return std::unexpected(refused(packet.error()));
     if (*packet) {
       if (options_.observer != nullptr) {
         const auto header = wire::parse_header((*packet)->first<wire::header_size>());
         options_.observer->on_packet({Direction::received, std::chrono::steady_clock::now(),
                                       **packet, header ? std::optional(*header) : std::nullopt});
       }
-      return **packet;
+      return std::optional(**packet);
     }
     const auto size = recv(socket_.get(), chunk.data(), chunk.size(), 0);
     if (size > 0) {
       reader_.append(ByteView(chunk.data(), static_cast<std::size_t>(size)));
       continue;
     }
-    if (size == 0) return std::unexpected(closed(phase, 0));
+    if (size == 0) return std::unexpected(closed(0));
     if (errno == EINTR) continue;
-    if (errno != EAGAIN) return std::unexpected(closed(phase, errno));
-    switch (wait_for(socket_.get(), POLLIN, deadline, options_.cancel_fd)) {
-      case Wait::ready:
-        break;
-      case Wait::timeout:
-        return std::unexpected(timed_out(phase));
-      case Wait::cancelled:
-        return std::unexpected(interrupted(stage));
-      case Wait::failed:
-        return fail(stage, ProbeCode::connection_failed, errno_text(errno));
-    }
+    if (errno == EAGAIN) return std::nullopt;
+    return std::unexpected(closed(errno));
   }
 }
 
-ProbeError LpRegistrationClient::closed(Phase phase, int error) const {
+Stage LpRegistrationClient::stage() const noexcept {
+  return phase_stages[static_cast<std::size_t>(phase_)];
+}
+
+ProbeError LpRegistrationClient::closed(int error) const {
   const bool reset = error == ECONNRESET || error == EPIPE;
   const std::string how = error == 0 ? "closed" : reset ? "reset" : errno_text(error);
   if (reader_.buffered() > 0) {
     return {
-        phase <= Phase::handshake ? Stage::handshake : Stage::response, ProbeCode::closed_mid_frame,
+        phase_ <= Phase::handshake ? Stage::handshake : Stage::response,
+        ProbeCode::closed_mid_frame,
         fmt::format("connection {} with {} bytes of an unfinished frame", how, reader_.buffered())};
   }
   if (error != 0 && !reset) {
-    return {phase_stages[static_cast<std::size_t>(phase)], ProbeCode::connection_failed, how};
+    return {stage(), ProbeCode::connection_failed, how};
   }
-  switch (phase) {
+  switch (phase_) {
+    case Phase::connect:
     case Phase::client_hello:
     case Phase::handshake:
       if (times_.handshake_complete || !pending_.empty()) break;
@@ -261,8 +346,10 @@ ProbeError LpRegistrationClient::closed(Phase phase, int error) const {
           fmt::format("connection {} before any answer to message 3 and the request", how)};
 }
 
-ProbeError LpRegistrationClient::timed_out(Phase phase) const {
-  switch (phase) {
+ProbeError LpRegistrationClient::timed_out() const {
+  switch (phase_) {
+    case Phase::connect:
+      return connect_error(remote_, {.wait = Wait::timeout});
     case Phase::client_hello:
       return {Stage::client_hello, ProbeCode::handshake_timeout, "ClientHello could not be sent"};
     case Phase::handshake:
@@ -281,10 +368,10 @@ ProbeError LpRegistrationClient::timed_out(Phase phase) const {
                                   : fmt::format("only {} bytes of a response", reader_.buffered())};
 }
 
-ProbeError LpRegistrationClient::refused(Phase phase, Error error, std::string detail) const {
+ProbeError LpRegistrationClient::refused(Error error, std::string detail) const {
   detail += gloss(error);
   if (error == Error::busy) return {Stage::client_hello, ProbeCode::busy, std::move(detail)};
-  const Stage stage = phase <= Phase::handshake ? Stage::handshake : Stage::response;
+  const Stage stage = phase_ <= Phase::handshake ? Stage::handshake : Stage::response;
   return {stage, code_of(error), std::move(detail)};
 }
 

@@ -9,6 +9,11 @@
 //
 // Each step is called once, in this order, and says where and why it failed. Every connection makes
 // a fresh LP key. A client is used by one thread at a time; any number of clients may run at once.
+//
+// For many connections in one thread there are the same steps without waiting: start_connect,
+// advance_connect, advance_handshake, advance_request, advance_response. Each is called again until
+// it is done, whenever the socket has become what its Progress names; readiness may be reported
+// once only (EPOLLET). The caller keeps the deadlines, and timed_out() says what to report.
 #pragma once
 
 #include <optional>
@@ -33,6 +38,13 @@ struct ClientOptions {
   PacketObserver* observer = nullptr;             ///< outlives the client
   int cancel_fd = -1;                             ///< readable: every wait ends with `interrupted`
   const WallClock* clock = nullptr;  ///< for ClientHello's timestamp; the system's by default
+};
+
+/// What a step that does not wait has come to.
+enum class Progress : std::uint8_t {
+  done,
+  reading,  ///< goes on when the socket is readable
+  writing,  ///< goes on when the socket is writable
 };
 
 /// When each step ended. Nothing for a step that has not.
@@ -69,6 +81,20 @@ class LpRegistrationClient {
   [[nodiscard]] Outcome<messages::RegistrationResponse> receive_registration_response(
       MonotonicTime deadline);
 
+  // Without waiting; the errors are those of the steps above, but for timeouts and interruption.
+
+  /// Returns with the socket there and the connection under way.
+  [[nodiscard]] Outcome<void> start_connect(const Endpoint& gateway);
+  /// Only once the socket is writable or has an error: before that it cannot tell.
+  [[nodiscard]] Outcome<void> advance_connect();
+  [[nodiscard]] Outcome<Progress> advance_handshake();
+  /// Looks at the request in its first call only.
+  [[nodiscard]] Outcome<Progress> advance_request(const messages::RegistrationRequest& request);
+  /// Nothing: goes on when the socket is readable.
+  [[nodiscard]] Outcome<std::optional<messages::RegistrationResponse>> advance_response();
+  /// How the step that has been begun and is not done is reported when its time is over.
+  [[nodiscard]] ProbeError timed_out() const;
+
   void close() noexcept { socket_.reset(); }
 
   [[nodiscard]] const StepTimes& times() const noexcept { return times_; }
@@ -76,23 +102,29 @@ class LpRegistrationClient {
   [[nodiscard]] const Endpoint& local() const noexcept { return local_; }
   /// Session id of the connection, once the handshake has begun.
   [[nodiscard]] std::optional<std::uint32_t> lp_id() const noexcept;
-  /// The socket, for tests that write to it past the client. -1 where there is none.
+  /// The socket, to wait for, and for tests that write to it past the client. -1 where there is
+  /// none.
   [[nodiscard]] int native_handle() const noexcept { return socket_.get(); }
 
  private:
-  enum class Phase : std::uint8_t { client_hello, handshake, request, response };
+  enum class Phase : std::uint8_t { connect, client_hello, handshake, request, response };
 
+  /// Calls `step` until it is done, and waits in between.
+  template <typename Step>
+  [[nodiscard]] Outcome<void> complete(MonotonicTime deadline, Step step);
+  void connected();
   [[nodiscard]] Outcome<void> start_handshake();
-  [[nodiscard]] Outcome<void> read_message_2(MonotonicTime deadline);
-  /// Writes `pending_` and empties it.
-  [[nodiscard]] Outcome<void> flush(Phase phase, MonotonicTime deadline);
+  [[nodiscard]] Outcome<void> take_message_2(ByteView packet);
+  [[nodiscard]] Outcome<void> make_request(const messages::RegistrationRequest& request);
+  /// Writes `pending_`, and empties it when all is written.
+  [[nodiscard]] Outcome<Progress> flush();
   /// A write failed with `error`: reads what is queued, so that Busy is seen as Busy.
-  [[nodiscard]] ProbeError explain_failed_send(Phase phase, int error);
-  /// The next whole packet.
-  [[nodiscard]] Outcome<ByteView> read_packet(Phase phase, MonotonicTime deadline);
-  [[nodiscard]] ProbeError closed(Phase phase, int error) const;
-  [[nodiscard]] ProbeError timed_out(Phase phase) const;
-  [[nodiscard]] ProbeError refused(Phase phase, Error error, std::string detail = {}) const;
+  [[nodiscard]] ProbeError explain_failed_send(int error);
+  /// The next whole packet, or nothing where it is not there yet.
+  [[nodiscard]] Outcome<std::optional<ByteView>> read_packet();
+  [[nodiscard]] Stage stage() const noexcept;
+  [[nodiscard]] ProbeError closed(int error) const;
+  [[nodiscard]] ProbeError refused(Error error, std::string detail = {}) const;
   /// What dropped packets say about a response that never came; nothing where none was dropped.
   [[nodiscard]] std::optional<ProbeError> dropped() const;
   void append(ByteView frame);
@@ -101,11 +133,15 @@ class LpRegistrationClient {
   crypto::X25519Public gateway_key_;
   ClientOptions options_;
   Descriptor socket_;
+  Endpoint remote_;
   Endpoint local_;
+  Phase phase_ = Phase::connect;
   std::optional<session::StateMachine> machine_;
   wire::FrameReader reader_;
   Bytes pending_;  ///< frames made and not yet written
   std::size_t observed_ = 0;
+  std::size_t written_ = 0;
+  bool request_made_ = false;
   std::optional<Error> drop_reason_;
   StepTimes times_;
 };

@@ -79,6 +79,13 @@ struct ConnectFailure {
   bool at_bind = false;  ///< the source address was refused
 };
 
+/// A non-blocking TCP socket with TCP_NODELAY whose connection is under way: it is writable once
+/// that has succeeded or failed. `source` of another family than `to` is not used.
+[[nodiscard]] std::expected<Descriptor, ConnectFailure> start_tcp(
+    const Endpoint& to, const std::optional<Endpoint>& source) noexcept;
+/// What became of it, once it is writable.
+[[nodiscard]] std::expected<void, ConnectFailure> finish_tcp(const Descriptor& socket) noexcept;
+
 /// A connected, non-blocking TCP socket with TCP_NODELAY. `source` of another family than `to` is
 /// not used.
 [[nodiscard]] std::expected<Descriptor, ConnectFailure> connect_tcp(
