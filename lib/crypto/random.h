@@ -6,8 +6,8 @@
 
 namespace lp::crypto {
 
-/// Starts libsodium, and BLAKE3's choice of instructions. Every program calls it once, before it has
-/// threads; it may be called again from any thread.
+/// Starts libsodium, and BLAKE3's choice of instructions. Every program calls it once, before it
+/// has threads; it may be called again from any thread.
 [[nodiscard]] Status initialise() noexcept;
 
 void random_bytes(MutableByteView out) noexcept;
