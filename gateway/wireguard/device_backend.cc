@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <cerrno>
 #include <string>
 #include <utility>
 
@@ -89,6 +90,10 @@ class DeviceBackend final : public Backend {
 };
 
 }  // namespace
+
+bool is_about_peer(int error) {
+  return error == EINVAL || error == EADDRNOTAVAIL || error == EAFNOSUPPORT;
+}
 
 SharedConfig share(DeviceConfig config) {
   const auto key = config.private_key.mutable_bytes();

@@ -17,6 +17,9 @@ namespace lp::gateway::wireguard {
 /// Tells one life of a device from the next: a device made anew has another.
 using DeviceLife = std::array<std::uint64_t, 3>;
 
+/// Whether a device that answers a peer with this errno has something against the peer alone.
+[[nodiscard]] bool is_about_peer(int error);
+
 /// How to talk to a device. Errors of kind `refused` are the device's answer to one peer; nobody
 /// can be served where it is another.
 class Device {

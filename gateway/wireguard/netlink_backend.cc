@@ -113,7 +113,7 @@ class NetlinkDevice final : public Device {
       if (dumped) listing = builder.take();
       return dumped;
     });
-    if (!done) return std::unexpected(explain(done.error(), "read", Kind::unavailable));
+    if (!done) return std::unexpected(explain(done.error(), "read"));
     return listing;
   }
 
@@ -122,9 +122,8 @@ class NetlinkDevice final : public Device {
       return set(NetlinkRequest::configure(family_, ++sequence_, *config_), deadline);
     });
     if (done) return std::monostate{};
-    return std::unexpected(
-        explain(done.error(), fmt::format("given its key and listen port {}", config_->listen_port),
-                Kind::unavailable));
+    return std::unexpected(explain(
+        done.error(), fmt::format("given its key and listen port {}", config_->listen_port)));
   }
 
   WireguardResult<std::monostate> set_peer(const PeerConfig& peer, IoDeadline deadline) override {
@@ -132,7 +131,7 @@ class NetlinkDevice final : public Device {
       return set(NetlinkRequest::set_peer(family_, ++sequence_, *config_, peer), deadline);
     });
     if (done) return std::monostate{};
-    return std::unexpected(explain(done.error(), "given a peer", Kind::refused));
+    return std::unexpected(explain_peer(done.error(), "given a peer"));
   }
 
   WireguardResult<std::monostate> remove_peer(const crypto::X25519Public& key,
@@ -142,7 +141,7 @@ class NetlinkDevice final : public Device {
                  deadline);
     });
     if (done) return std::monostate{};
-    return std::unexpected(explain(done.error(), "freed of a peer", Kind::refused));
+    return std::unexpected(explain_peer(done.error(), "freed of a peer"));
   }
 
   std::optional<DeviceLife> life() override {
@@ -195,8 +194,13 @@ class NetlinkDevice final : public Device {
         deadline);
   }
 
-  /// `otherwise`: the kind of an error that says nothing about the device as a whole.
-  static WireguardError explain(int error, std::string_view aim, Kind otherwise) {
+  static WireguardError explain_peer(int error, std::string_view aim) {
+    auto explained = explain(error, aim);
+    if (is_about_peer(error)) explained.kind = Kind::refused;
+    return explained;
+  }
+
+  static WireguardError explain(int error, std::string_view aim) {
     const auto unavailable = [](std::string detail) {
       return WireguardError{.kind = Kind::unavailable, .detail = std::move(detail)};
     };
@@ -219,8 +223,7 @@ class NetlinkDevice final : public Device {
       default:
         break;
     }
-    return {.kind = is_passing(error) ? Kind::unavailable : otherwise,
-            .detail = fmt::format("it cannot be {}: {}", aim, std::strerror(error))};
+    return unavailable(fmt::format("it cannot be {}: {}", aim, std::strerror(error)));
   }
 
   const SharedConfig config_;

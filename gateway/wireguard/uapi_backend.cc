@@ -232,7 +232,7 @@ class UapiDevice final : public Device {
                                                         std::string_view what) {
     if (!error) return std::unexpected(error.error());
     if (*error == 0) return std::monostate{};
-    return fail(Kind::refused,
+    return fail(is_about_peer(*error) ? Kind::refused : Kind::unavailable,
                 fmt::format("a peer could not be {}: {}", what, std::strerror(*error)));
   }
 

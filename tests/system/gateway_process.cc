@@ -45,6 +45,18 @@ class Reader {
     sqlite3_finalize(statement);
     return value;
   }
+  /// The first column of every row, as text.
+  [[nodiscard]] std::vector<std::string> texts(const std::string& sql) const {
+    sqlite3_stmt* statement = nullptr;
+    if (sqlite3_prepare_v2(database_, sql.c_str(), -1, &statement, nullptr) != SQLITE_OK) {
+      throw std::runtime_error(sql + ": " + sqlite3_errmsg(database_));
+    }
+    std::vector<std::string> texts;
+    while (sqlite3_step(statement) == SQLITE_ROW)
+      texts.emplace_back(reinterpret_cast<const char*>(sqlite3_column_text(statement, 0)));
+    sqlite3_finalize(statement);
+    return texts;
+  }
   [[nodiscard]] sqlite3* get() const { return database_; }
 
  private:
@@ -188,8 +200,8 @@ std::uint64_t GatewayProcess::resident_kib() const {
   throw std::runtime_error("no VmRSS");
 }
 
-Tables GatewayProcess::tables() const {
-  const Reader reader(data_ / "gateway/gateway.sqlite");
+Tables read_tables(const std::filesystem::path& database) {
+  const Reader reader(database);
   return {.clients = reader.number("SELECT count(*) FROM clients"),
           .peers = reader.number("SELECT count(*) FROM wireguard_peers"),
           .spent = reader.number("SELECT count(*) FROM spent_credentials"),
@@ -197,8 +209,8 @@ Tables GatewayProcess::tables() const {
           .removals = reader.number("SELECT count(*) FROM wireguard_removals")};
 }
 
-std::vector<std::string> GatewayProcess::violations() const {
-  const Reader reader(data_ / "gateway/gateway.sqlite");
+std::vector<std::string> find_violations(const std::filesystem::path& database) {
+  const Reader reader(database);
   const auto found = gateway::storage::check_invariants(reader.get(), now());
   if (!found) return {found.error().detail};
   std::vector<std::string> texts;
@@ -208,8 +220,29 @@ std::vector<std::string> GatewayProcess::violations() const {
   return texts;
 }
 
+std::map<std::string, std::string> peers_with_bandwidth(const std::filesystem::path& database) {
+  const Reader reader(database);
+  std::map<std::string, std::string> peers;
+  for (const auto& row : reader.texts(
+           "SELECT lower(hex(public_key)) || ' ' || private_ipv4 || '/32,' || private_ipv6 || "
+           "'/128' FROM wireguard_peers p JOIN bandwidth b ON b.client_id = p.id "
+           "WHERE b.available > 0 AND public_key NOT IN (SELECT public_key FROM "
+           "wireguard_removals)")) {
+    peers.emplace(row.substr(0, 64), row.substr(65));
+  }
+  return peers;
+}
+
+Tables GatewayProcess::tables() const {
+  return read_tables(database());
+}
+
+std::vector<std::string> GatewayProcess::violations() const {
+  return find_violations(database());
+}
+
 bool GatewayProcess::is_spent(const messages::Nullifier& nullifier) const {
-  const Reader reader(data_ / "gateway/gateway.sqlite");
+  const Reader reader(database());
   return reader.number(
              "SELECT count(*) FROM spent_credentials s JOIN bandwidth b ON b.client_id = "
              "s.client_id WHERE s.nullifier = x'" +

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <filesystem>
 #include <map>
 #include <memory>
 #include <optional>
@@ -46,6 +47,14 @@ struct Tables {
   friend bool operator==(const Tables&, const Tables&) = default;
 };
 
+// A database, read beside the running gateway.
+[[nodiscard]] Tables read_tables(const std::filesystem::path& database);
+/// The invariants that do not hold (docs/storage.md).
+[[nodiscard]] std::vector<std::string> find_violations(const std::filesystem::path& database);
+/// The peers that belong into WireGuard: key in hexadecimal, to "IPV4/32,IPV6/128".
+[[nodiscard]] std::map<std::string, std::string> peers_with_bandwidth(
+    const std::filesystem::path& database);
+
 class GatewayProcess {
  public:
   struct Options {
@@ -82,7 +91,8 @@ class GatewayProcess {
   /// VmRSS, in KiB.
   [[nodiscard]] std::uint64_t resident_kib() const;
 
-  // The database, read beside the running gateway.
+  [[nodiscard]] std::filesystem::path data_dir() const { return data_ / "gateway"; }
+  [[nodiscard]] std::filesystem::path database() const { return data_ / "gateway/gateway.sqlite"; }
   [[nodiscard]] Tables tables() const;
   [[nodiscard]] std::vector<std::string> violations() const;
   /// Whether this nullifier is there, and complete: credited to a client that has its rows.

@@ -601,10 +601,13 @@ TEST_F(NetlinkBackend, APeerThatIsRefusedStopsEverybody) {
   };
   EXPECT_EQ(backend_->add_peer(numbered_peer(1)).error().kind, Kind::refused);
   EXPECT_EQ(backend_->remove_peer(numbered_key(1)).error().kind, Kind::refused);
-  on_set = [](const Bytes& request) -> Answer {
-    return {.datagrams = {acknowledgement(request, -ENODEV)}};
-  };
-  EXPECT_EQ(backend_->add_peer(numbered_peer(1)).error().kind, Kind::unavailable);
+  // What is wrong with the device is no peer's fault.
+  for (const int error : {ENODEV, EIO, ENOMEM}) {
+    on_set = [error](const Bytes& request) -> Answer {
+      return {.datagrams = {acknowledgement(request, -error)}};
+    };
+    EXPECT_EQ(backend_->add_peer(numbered_peer(1)).error().kind, Kind::unavailable);
+  }
 }
 
 TEST_F(NetlinkBackend, APortThatIsTakenServesNobodyAndNobodyKnows) {

@@ -260,6 +260,9 @@ TEST_F(UapiBackend, APeerThatIsRefusedStopsEverybody) {
     EXPECT_THAT(added.error().detail, HasSubstr("Invalid argument"));
     EXPECT_EQ(backend_->remove_peer(numbered_key(1)).error().kind, Kind::refused);
   }
+  // What is wrong with the device is no peer's fault.
+  server_.behave({.error = -EIO});
+  EXPECT_EQ(backend_->add_peer(numbered_peer(1)).error().kind, Kind::unavailable);
 }
 
 TEST_F(UapiBackend, APortThatIsTakenServesNobodyAndNobodyKnows) {

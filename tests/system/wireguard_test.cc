@@ -1,0 +1,159 @@
+// The gateway, the probe and Debian's wireguard-go: what a registration is worth.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <chrono>
+#include <optional>
+#include <sstream>
+#include <string>
+#include <thread>
+
+#include "lib/base/encoding.h"
+#include "tests/system/gateway_process.h"
+#include "tests/system/wireguard_network.h"
+
+namespace lp::test {
+namespace {
+
+using namespace std::chrono_literals;
+
+class Wireguard : public WireguardNetwork {
+ protected:
+  void SetUp() override {
+    WireguardNetwork::SetUp();
+    if (IsSkipped()) return;
+    device_ = std::make_unique<WireguardGo>(interface_name("lpg"),
+                                            std::vector<std::string>{"10.1.0.1/16", "fd00::1/112"});
+  }
+  void TearDown() override {
+    gateway_.reset();
+    device_.reset();
+    WireguardNetwork::TearDown();
+  }
+
+  void start_gateway(const std::string& preshared_key = "none") {
+    gateway_ = std::make_unique<GatewayProcess>(GatewayProcess::Options{
+        .flags = {"--wireguard-backend", "uapi", "--wireguard-interface", device_->interface(),
+                  "--wireguard-announced-address", gateway_address, "--wireguard-preshared-key",
+                  preshared_key}});
+  }
+
+  void register_clients(std::uint64_t count) {
+    const std::string public_key = device_->dump().public_key;
+    // Some at a time: each is a thread.
+    constexpr std::uint64_t together = 25;
+    for (std::uint64_t begin = 1; begin <= count; begin += together) {
+      std::vector<messages::RegistrationRequest> requests;
+      for (auto i = begin; i < std::min(begin + together, count + 1); ++i)
+        requests.push_back(request(i, i));
+      for (const auto& response : register_all(*gateway_, requests)) {
+        ASSERT_TRUE(response);
+        EXPECT_TRUE(response->success) << response->error.value_or("");
+        ASSERT_TRUE(response->gateway_data);
+        EXPECT_EQ(to_base64(response->gateway_data->public_key.bytes), public_key);
+      }
+    }
+  }
+
+  void expect_equal_within(std::chrono::seconds limit) {
+    const auto end = std::chrono::steady_clock::now() + limit;
+    const auto wanted = [&] { return peers_with_bandwidth(gateway_->database()); };
+    while (device_->dump().allowed_ips() != wanted() && std::chrono::steady_clock::now() < end)
+      std::this_thread::sleep_for(50ms);
+    const auto dump = device_->dump();
+    EXPECT_EQ(dump.allowed_ips(), wanted());
+    EXPECT_EQ(dump.listen_port, "51822");
+    for (const auto& [key, peer] : dump.peers) {
+      EXPECT_EQ(peer.keepalive, "25");
+      EXPECT_EQ(peer.preshared_key, to_base64(identity().bytes));
+      EXPECT_EQ(peer.endpoint, "(none)");
+    }
+  }
+  [[nodiscard]] crypto::Identity identity() const {
+    return crypto::Identity::from_base58(gateway_->identity()).value();
+  }
+
+  /// Registers with the probe, which writes the file of the tunnel.
+  void register_with_probe(const std::filesystem::path& wg_config) {
+    const auto finished =
+        run({.program = program("lp-probe"),
+             .args = {gateway_->target(), "--use-mock-ecash", "--only-lp-registration",
+                      "--wg-config", wg_config.string()}});
+    ASSERT_EQ(finished.ended.code, 0) << finished.output << finished.error_output;
+  }
+
+  std::unique_ptr<WireguardGo> device_;
+  std::unique_ptr<GatewayProcess> gateway_;
+};
+
+/// The addresses in the file of the tunnel: wg-quick sets them, and `strip` leaves them out.
+std::vector<std::string> addresses_in(const std::string& wg_config) {
+  std::vector<std::string> addresses;
+  std::istringstream lines(wg_config);
+  for (std::string line; std::getline(lines, line);) {
+    constexpr std::string_view key = "Address = ";
+    if (!line.starts_with(key)) continue;
+    std::istringstream values(line.substr(key.size()));
+    for (std::string value; std::getline(values >> std::ws, value, ',');)
+      addresses.push_back(value);
+  }
+  return addresses;
+}
+
+TEST_F(Wireguard, TheDeviceHasOtherPeersThanTheDatabase) {
+  start_gateway("identity");
+  const auto clients = static_cast<std::uint64_t>(rounds(50, 1'000));
+  register_clients(clients);
+  expect_equal_within(10s);
+  EXPECT_EQ(device_->dump().peers.size(), clients);
+
+  // Restarted, the device is empty.
+  device_->stop();
+  device_->start();
+  expect_equal_within(10s);
+  EXPECT_EQ(device_->dump().peers.size(), clients);
+  EXPECT_TRUE(gateway_->violations().empty());
+}
+
+class WireguardTunnel : public Wireguard, public testing::WithParamInterface<const char*> {};
+
+TEST_P(WireguardTunnel, AConfigurationOfTheProbeReachesNothing) {
+  start_gateway(GetParam());
+  TempDir dir;
+  const std::string interface = interface_name("lpc");
+  const auto wg_config = dir / (interface + ".conf");
+  register_with_probe(wg_config);
+  std::string tunnel = run_command({"wg-quick", "strip", wg_config.string()});
+  // The peer's section is the last one.
+  if (GetParam() == std::string("identity")) {
+    tunnel += "PresharedKey = " + to_base64(identity().bytes) + "\n";
+  }
+  const auto stripped = dir / "stripped";
+  write_file(stripped, tunnel, 0600);
+
+  std::optional<WireguardGo> client;
+  as_client([&] {
+    client.emplace(interface, addresses_in(read_file(wg_config)));
+    run_command({"wg", "setconf", interface, stripped.string()});
+    run_command({"ip", "route", "add", "10.1.0.0/16", "dev", interface});
+    run_command({"ip", "route", "add", "fd00::/112", "dev", interface});
+    for (const char* address : {"10.1.0.1", "fd00::1"})
+      run_command({"ping", "-c", "3", "-i", "0.2", "-W", "10", address});
+  });
+
+  const auto dump = device_->dump();
+  ASSERT_EQ(dump.peers.size(), 1U);
+  const auto& peer = dump.peers.begin()->second;
+  EXPECT_GT(peer.last_handshake, 0U);
+  EXPECT_THAT(peer.endpoint, testing::StartsWith(client_address));
+  // Six echoes of 84 and 104 bytes in packets of WireGuard, each way.
+  EXPECT_GT(peer.rx_bytes, 6U * 84);
+  EXPECT_GT(peer.tx_bytes, 6U * 84);
+}
+
+INSTANTIATE_TEST_SUITE_P(PresharedKey, WireguardTunnel, testing::Values("none", "identity"),
+                         [](const auto& instance) { return std::string(instance.param); });
+
+}  // namespace
+}  // namespace lp::test
