@@ -11,6 +11,7 @@
 #include "lib/crypto/random.h"
 #include "probes/client/socket.h"
 #include "probes/decode.h"
+#include "probes/load/command.h"
 #include "probes/log.h"
 #include "probes/options/load.h"
 #include "probes/runner.h"
@@ -113,6 +114,7 @@ int run(int argc, char** argv) {
     return exit_status::internal;
   }
   if (settings->wallet_command) return wallet::run_command(*settings, stdout, cancel_fd);
+  if (settings->load) return load::run_command(*settings, stdout, cancel_fd);
   return probe(*settings);
 }
 

@@ -34,6 +34,7 @@ struct CommandLine {
   Values targets;
   std::optional<std::string> decode;
   std::optional<WalletCommand> wallet;
+  bool load = false;
 };
 
 constexpr const char* description =
@@ -54,6 +55,7 @@ constexpr const char* footer =
     "  lp-probe --use-mock-ecash --gateway-ip 192.0.2.1 --count 10 --format json\n"
     "  lp-probe --only-wireguard --wg-config wg.conf\n"
     "  lp-probe wallet withdraw --gateway IDENTITY --count 5\n"
+    "  lp-probe load --use-mock-ecash --rate 200 --duration 60s IDENTITY@192.0.2.1\n"
     "\n"
     "Details: lp-probe(1)";
 
@@ -158,6 +160,8 @@ std::expected<CommandLine, Stop> parse_command_line(const Values& args) {
       ->type_name("");
   decode->fallthrough();
   WalletArguments wallet(app);
+  auto* load = app.add_subcommand("load", "Put load on a gateway of your own and measure it");
+  load->fallthrough();
   try {
     // CLI11 takes the arguments from the back.
     app.parse(Values(args.rbegin(), args.rend()));
@@ -176,6 +180,7 @@ std::expected<CommandLine, Stop> parse_command_line(const Values& args) {
     if (result->count() > 0) line.values[option->name] = result->results();
   }
   if (decode->parsed()) line.decode = input;
+  line.load = load->parsed();
   auto wallet_command = wallet.result(line.targets);
   if (!wallet_command) return std::unexpected(std::move(wallet_command.error()));
   line.wallet = *wallet_command;
@@ -411,18 +416,45 @@ std::expected<void, Stop> check_wallet_command(const CommandLine& line, const Se
   return {};
 }
 
+/// Options of a probe that say nothing about load, and the other way round. In the environment and
+/// the file they stand for the runs that have a use for them.
+std::expected<void, Stop> check_load(const CommandLine& line, const Settings& settings) {
+  const auto refuse = [](std::string_view text) { return std::unexpected(usage_error(text)); };
+  if (!line.load) {
+    for (const auto& option : table()) {
+      if (option.group == load_group && line.values.contains(option.name)) {
+        return refuse(fmt::format("--{} belongs to lp-probe load", option.name));
+      }
+    }
+    return {};
+  }
+  for (const auto* name : {"wg-config", "only-wireguard", "trace", "warn", "crit", "interval"}) {
+    if (line.values.contains(name)) return refuse(fmt::format("load takes no --{}", name));
+  }
+  if (settings.targets.size() > 1) return refuse("load takes one TARGET");
+  if (settings.format == Format::nagios) return refuse("load prints text or json");
+  if (!settings.use_mock_ecash && !settings.count_given) {
+    return refuse("load needs --use-mock-ecash, or --count with as many tickets of the wallet");
+  }
+  return {};
+}
+
 std::expected<void, Stop> check(const CommandLine& line, const Settings& settings) {
   const auto refuse = [](std::string_view text) { return std::unexpected(usage_error(text)); };
   if (settings.ipv4 && settings.ipv6) return refuse("-4 and -6 exclude each other");
   if (settings.list_error_codes || settings.version || line.decode) return {};
   if (auto checked = check_tickets(settings); !checked) return checked;
   if (line.wallet) return check_wallet_command(line, settings);
-  if (auto checked = check_tunnel(settings); !checked) return checked;
-  if (settings.tunnel_of_file()) return {};
+  if (auto checked = check_load(line, settings); !checked) return checked;
+  if (auto checked = line.load ? std::expected<void, Stop>{} : check_tunnel(settings); !checked) {
+    return checked;
+  }
+  if (!line.load && settings.tunnel_of_file()) return {};
   if (settings.targets.empty() && !settings.gateway_ip) {
     return refuse("no TARGET: give [IDENTITY@]HOST[:PORT], or --gateway-ip HOST");
   }
   const bool dvpn = settings.mode == ModeName::dvpn;
+  if (line.load) return {};
   if (!dvpn && !settings.wg_config.empty()) {
     return refuse("--wg-config needs --mode dvpn: there is no tunnel in mixnet mode");
   }
@@ -443,6 +475,7 @@ std::expected<Settings, Stop> load(const std::vector<std::string>& args,
   Settings settings;
   settings.decode = line->decode;
   settings.wallet_command = line->wallet;
+  settings.load = line->load;
   for (const auto& option : table()) {
     if (auto applied = apply(option, *line, environment, *file, settings); !applied) {
       return std::unexpected(std::move(applied.error()));
@@ -456,7 +489,7 @@ std::expected<Settings, Stop> load(const std::vector<std::string>& args,
     return std::unexpected(std::move(checked.error()));
   }
   const bool probes = !settings.version && !settings.list_error_codes && !settings.decode &&
-                      !settings.wallet_command;
+                      !settings.wallet_command && !settings.load;
   if (auto read = probes ? read_preshared_key(settings) : std::expected<void, Stop>{}; !read) {
     return std::unexpected(std::move(read.error()));
   }

@@ -14,6 +14,7 @@
 #include "lib/net/fetch.h"
 #include "probes/client/socket.h"
 #include "probes/errors.h"
+#include "probes/load/expectation.h"
 #include "probes/target.h"
 
 namespace lp::probe::options {
@@ -93,12 +94,23 @@ struct Settings {
 
   // repetition and time
   std::uint64_t count = 1;
+  bool count_given = false;
   std::chrono::nanoseconds interval = std::chrono::seconds(1);
   std::chrono::nanoseconds resolve_timeout = std::chrono::seconds(5);
   std::chrono::nanoseconds http_timeout = std::chrono::seconds(5);
   std::chrono::nanoseconds connect_timeout = std::chrono::seconds(10);
   std::chrono::nanoseconds handshake_timeout = std::chrono::seconds(15);
   std::chrono::nanoseconds registration_timeout = std::chrono::seconds(30);
+
+  // lp-probe load
+  std::uint64_t concurrency = 50;
+  std::optional<std::chrono::nanoseconds> duration;  ///< a minute, where there is no count either
+  std::optional<double> rate;                        ///< a second; nothing: a closed loop
+  std::chrono::nanoseconds warmup{};
+  std::uint64_t threads = 0;  ///< 0: as many as there are processors, at most four
+  std::vector<load::Expectation> expect;
+  std::string svg;
+  bool allow_public_target = false;
 
   // network
   bool ipv4 = false;
@@ -127,6 +139,7 @@ struct Settings {
   /// What `lp-probe decode` is to decode: a file, "-" or hexadecimal.
   std::optional<std::string> decode;
   std::optional<WalletCommand> wallet_command;
+  bool load = false;  ///< `lp-probe load`
 
   /// True where the tunnel of --wg-config is checked and nothing is registered.
   [[nodiscard]] bool tunnel_of_file() const noexcept {

@@ -121,7 +121,31 @@ Status set_contract(Settings& settings, const Values& values) {
 }
 
 Status set_count(Settings& settings, const Values& values) {
+  settings.count_given = true;
   return store(settings.count, parse_number(values.back(), 1, 1'000'000));
+}
+
+template <auto Member, std::uint64_t Most>
+Status set_number(Settings& settings, const Values& values) {
+  return store(settings.*Member, parse_number(values.back(), 1, Most));
+}
+
+Status set_warmup(Settings& settings, const Values& values) {
+  return store(settings.warmup, parse_interval(values.back()));
+}
+
+Status set_rate(Settings& settings, const Values& values) {
+  return store(settings.rate, parse_rate(values.back()));
+}
+
+Status set_expect(Settings& settings, const Values& values) {
+  settings.expect.clear();
+  for (const auto& value : values) {
+    auto expectation = load::parse_expectation(value);
+    if (!expectation) return std::unexpected(std::move(expectation.error()));
+    settings.expect.push_back(std::move(*expectation));
+  }
+  return {};
 }
 
 Status set_interval(Settings& settings, const Values& values) {
@@ -265,6 +289,7 @@ constexpr std::string_view g_tunnel = "Tunnel";
 constexpr std::string_view g_tickets = "Tickets";
 constexpr std::string_view g_time = "Repetition and time limits";
 constexpr std::string_view g_network = "Network";
+constexpr std::string_view g_load = load_group;
 constexpr std::string_view g_judgement = "Judgement";
 constexpr std::string_view g_output = "Output";
 constexpr std::string_view g_other = "Other";
@@ -383,6 +408,28 @@ constexpr std::array all{
     Option{"registration-timeout", 0, g_time, Type::value, "TIME", "",
            "Limit of request and response together (30s)", false,
            set_duration<&S::registration_timeout>},
+
+    Option{"concurrency", 0, g_load, Type::value, "N", "", "Registrations at one time (50)", false,
+           set_number<&S::concurrency, 65'536>},
+    Option{"duration", 0, g_load, Type::value, "TIME", "",
+           "Measure for so long (60s; with --count until that is reached)", false,
+           set_duration<&S::duration>},
+    Option{"rate", 0, g_load, Type::value, "N", "",
+           "Open loop: N registrations a second are due, whatever the gateway does", false,
+           set_rate},
+    Option{"warmup", 0, g_load, Type::value, "TIME", "",
+           "Register for so long before the measurement begins (0)", false, set_warmup},
+    Option{"threads", 0, g_load, Type::value, "N", "",
+           "Threads that share the connections (one a processor, at most 4)", false,
+           set_number<&S::threads, 64>},
+    Option{"expect", 0, g_load, Type::list, "METRIC<VALUE", "",
+           "Exit 2 unless this holds: 'p99<50ms', 'rate>1000', 'errors<1'; may be repeated", false,
+           set_expect},
+    Option{"svg", 0, g_load, Type::value, "FILE", "", "Plot the histogram of latency", false,
+           set_path<&S::svg>},
+    Option{"allow-public-target", 0, g_load, Type::flag, "", "",
+           "The gateway is your own although its address is a public one", false,
+           set_flag<&S::allow_public_target>},
 
     Option{"ipv4", '4', g_network, Type::flag, "", "", "Use IPv4 only", false, set_flag<&S::ipv4>},
     Option{"ipv6", '6', g_network, Type::flag, "", "", "Use IPv6 only", false, set_flag<&S::ipv6>},

@@ -30,6 +30,9 @@ struct Option {
                                           const std::vector<std::string>& values);
 };
 
+/// The group of options that only `lp-probe load` has a use for.
+inline constexpr std::string_view load_group = "Load";
+
 [[nodiscard]] std::span<const Option> table() noexcept;
 [[nodiscard]] const Option* find(std::string_view name) noexcept;
 

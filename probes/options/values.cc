@@ -63,6 +63,19 @@ Parsed<std::uint64_t> parse_number(std::string_view text, std::uint64_t min, std
   return number;
 }
 
+Parsed<double> parse_rate(std::string_view text) {
+  const auto number = text.ends_with("/s") ? text.substr(0, text.size() - 2) : text;
+  const char* end = number.data() + number.size();
+  double rate = 0;
+  const bool begins = !number.empty() && number.front() >= '0' && number.front() <= '9';
+  const auto [stop, error] = std::from_chars(number.data(), end, rate, std::chars_format::fixed);
+  if (!begins || error != std::errc{} || stop != end || !(rate >= 1e-3) || rate > 1e6) {
+    return std::unexpected(
+        fmt::format("'{}' is not a number a second from 0.001 to 1000000", printable(text, 40)));
+  }
+  return rate;
+}
+
 Parsed<bool> parse_bool(std::string_view text) {
   for (const std::string_view word : {"true", "yes", "on", "1"}) {
     if (text == word) return true;

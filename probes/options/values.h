@@ -21,6 +21,8 @@ using Parsed = std::expected<T, std::string>;
 /// A decimal number in [min, max].
 [[nodiscard]] Parsed<std::uint64_t> parse_number(std::string_view text, std::uint64_t min,
                                                  std::uint64_t max);
+/// So many a second: "200", "0.5", "200/s". From 0.001 to 1,000,000.
+[[nodiscard]] Parsed<double> parse_rate(std::string_view text);
 /// true, false, yes, no, on, off, 1, 0.
 [[nodiscard]] Parsed<bool> parse_bool(std::string_view text);
 

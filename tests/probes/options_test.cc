@@ -174,6 +174,16 @@ std::map<std::string, Sample> samples() {
       {"fail-on", {"none", "warn", "crit", choice(&S::fail_on, {"none", "warn", "crit"})}},
       {"format", {"json", "nagios", "text", choice(&S::format, {"text", "json", "nagios"})}},
       {"color", {"always", "never", "auto", choice(&S::color, {"auto", "always", "never"})}},
+      {"concurrency", {"2", "3", "4", [](const S& s) { return std::to_string(s.concurrency); }}},
+      {"duration",
+       {"1001ms", "1002ms", "1003ms", [](const S& s) { return show(s.duration.value()); }}},
+      {"rate", {"2", "0.5", "4.25", [](const S& s) { return fmt::format("{:g}", *s.rate); }}},
+      {"warmup", time_sample<&S::warmup>()},
+      {"threads", {"2", "3", "4", [](const S& s) { return std::to_string(s.threads); }}},
+      {"expect",
+       {"p99<1s", "p50<1s", "rate>7", [](const S& s) { return s.expect.at(0).text; }, "max<1h"}},
+      {"svg", {"a", "b", "c", [](const S& s) { return s.svg; }}},
+      {"allow-public-target", flag<&S::allow_public_target>()},
       {"trace", flag<&S::trace>()},
       {"trace-secrets", flag<&S::trace_secrets>()},
       {"quiet", flag<&S::quiet>()},
@@ -241,7 +251,7 @@ TEST_F(OptionsTest, EveryOptionTakesFlagOverVariableOverFile) {
 /// Options whose value is a file name, which may be anything.
 bool takes_any_path(std::string_view option) {
   return option == "wg-config" || option == "wallet" || option == "issuer-token-file" ||
-         option == "wg-preshared-key";
+         option == "wg-preshared-key" || option == "svg";
 }
 
 TEST_F(OptionsTest, EveryOptionRefusesNonsenseAndSaysWhereItStood) {
@@ -373,6 +383,16 @@ TEST_F(OptionsTest, ContradictionsAreRefusedWithOneSentence) {
             "stands alone"},
            {{"--netstack-num-ping", "0", target}, "--netstack-num-ping"},
            {{"--netstack-recv-timeout-sec", "11", target}, "--netstack-recv-timeout-sec"},
+           {{"--duration", "1s", target}, "--duration belongs to lp-probe load"},
+           {{"load"}, "no TARGET"},
+           {{"load", target}, "--use-mock-ecash, or --count"},
+           {{"load", "--use-mock-ecash", target, target}, "one TARGET"},
+           {{"load", "--use-mock-ecash", "--format", "nagios", target}, "text or json"},
+           {{"load", "--use-mock-ecash", "--trace", target}, "--trace"},
+           {{"load", "--use-mock-ecash", "--concurrency", "0", target}, "--concurrency"},
+           {{"load", "--use-mock-ecash", "--rate", "0", target}, "--rate"},
+           {{"load", "--use-mock-ecash", "--rate", "1e9", target}, "--rate"},
+           {{"load", "--use-mock-ecash", "--expect", "p98<1s", target}, "p98"},
            {{"--use-mock-ecash", "host:0"}, "port"},
            {{"decode"}, "INPUT"}}) {
     const auto settings = load(args, environment());
