@@ -13,6 +13,7 @@
 #include "gateway/app/reload.h"
 #include "gateway/app/signals.h"
 #include "gateway/config/log.h"
+#include "lib/replay/dispatch.h"
 
 namespace lp::gateway::app {
 namespace {
@@ -57,6 +58,16 @@ Settings ephemeral_settings(const std::filesystem::path& data_dir) {
   return settings;
 }
 
+/// An operator who asked for a kernel and did not get it must not have to find out by measuring.
+void log_replay_kernel() {
+  const auto& selection = replay::selection();
+  using Asked = replay::Selection::Asked;
+  const bool as_asked = selection.asked == Asked::nothing || selection.asked == Asked::used;
+  const bool good = as_asked && selection.wrong.empty();
+  log::write(good ? log::Level::info : log::Level::warning,
+             "replay kernel: " + replay::describe(selection));
+}
+
 Outcome serve(const SettingsSource& source, const Overrides& overrides) {
   const auto resolved = load_settings(source);
   if (!resolved) return std::unexpected(resolved.error());
@@ -73,6 +84,7 @@ Outcome serve(const SettingsSource& source, const Overrides& overrides) {
   if (settings.use_mock_ecash) {
     log::warning("MOCK E-CASH: every well-formed credential is taken unchecked and grants 1 GiB");
   }
+  log_replay_kernel();
   log::info(fmt::format("lp-gateway " LP_VERSION " serves LP on {} and HTTP on {}",
                         (*gateway)->lp_address(), (*gateway)->http_address()));
   const auto printed =

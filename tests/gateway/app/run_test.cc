@@ -126,6 +126,15 @@ TEST_F(Run, EphemeralIsDeafToFlags) {
   EXPECT_EQ(status("max_connections"), "7");
 }
 
+TEST_F(Run, AReplayKernelThatWasAskedForInVainIsNotMentioned) {
+  gateway_.emplace(test::ChildOptions{
+      .program = test::program("lp-gateway"),
+      .args = {"run", "--ephemeral", "--log-level", "warning"},
+      .environment = {{"TMPDIR", dir_.path().string()}, {"LP_REPLAY_KERNEL", "abacus"}}});
+  ASSERT_TRUE(gateway_->read_line()) << gateway_->error_output();
+  EXPECT_TRUE(gateway_->wait_for_error_line("abacus")) << gateway_->error_output();
+}
+
 TEST_F(Run, TwoEphemeralGatewaysAreInEachOthersWay) {
   start_ephemeral();
   test::Child second({.program = test::program("lp-gateway"), .args = {"run", "--ephemeral"}});
