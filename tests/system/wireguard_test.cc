@@ -56,6 +56,14 @@ class Wireguard : public WireguardNetwork {
     }
   }
 
+  void remove_client(std::uint64_t client) {
+    const auto finished =
+        run({.program = program("lp-gateway"),
+             .args = {"peers", "remove", to_base64(numbered_wireguard_key(client).bytes),
+                      "--data-dir", gateway_->data_dir().string()}});
+    EXPECT_EQ(finished.ended.code, 0) << finished.error_output;
+  }
+
   void expect_equal_within(std::chrono::seconds limit) {
     const auto end = std::chrono::steady_clock::now() + limit;
     const auto wanted = [&] { return peers_with_bandwidth(gateway_->database()); };
@@ -113,6 +121,15 @@ TEST_F(Wireguard, TheDeviceHasOtherPeersThanTheDatabase) {
   device_->start();
   expect_equal_within(10s);
   EXPECT_EQ(device_->dump().peers.size(), clients);
+
+  const auto removed = clients / 2;
+  for (std::uint64_t i = 1; i <= removed; ++i)
+    remove_client(i);
+  expect_equal_within(10s);
+  const auto dump = device_->dump();
+  EXPECT_EQ(dump.peers.size(), clients - removed);
+  EXPECT_FALSE(dump.peers.contains(to_hex(numbered_wireguard_key(removed).bytes)));
+  EXPECT_TRUE(dump.peers.contains(to_hex(numbered_wireguard_key(removed + 1).bytes)));
   EXPECT_TRUE(gateway_->violations().empty());
 }
 
