@@ -31,6 +31,7 @@ struct Settings {
   int peers = 100'000;
   unsigned clients = 16;
   double seconds = 15;
+  double settle = 30;
   int pause_ms = 0;
 };
 
@@ -143,7 +144,10 @@ int run(const Settings& settings) {
   if (gateway.stop() != 0) throw std::runtime_error("lp-gateway did not stop");
   fill(path, settings);
   gateway.start();
-  (void)load_for(gateway, {.clients = settings.clients, .seconds = 1});
+  // The disk is still busy with what was filled in.
+  (void)load_for(
+      gateway,
+      {.clients = settings.clients, .seconds = settings.settle, .pause_ms = settings.pause_ms});
 
   fmt::print("{} spent tickets, {} peers, {} clients\n\n",
              settings.peers * settings.tickets_of_a_peer, settings.peers, settings.clients);
@@ -178,6 +182,8 @@ int main(int argc, char** argv) {
       ->check(CLI::Range(10, 260'000));
   app.add_option("--clients", settings.clients, "Clients at one time")->check(CLI::Range(1U, 256U));
   app.add_option("--seconds", settings.seconds, "Seconds of the loads before and after")
+      ->check(CLI::Range(0.1, 600.0));
+  app.add_option("--settle", settings.settle, "Seconds of load that are not measured")
       ->check(CLI::Range(0.1, 600.0));
   app.add_option("--pause", settings.pause_ms, "Milliseconds a client waits between registrations")
       ->check(CLI::Range(0, 10'000));

@@ -57,7 +57,7 @@ SqliteStore::SqliteStore(std::filesystem::path path, std::chrono::milliseconds l
       lock_timeout_(lock_timeout),
       schema_(schema),
       connection_(std::move(connection)) {
-  (void)configure();
+  (void)configure();  // where it fails the next statement does
 }
 
 // NORMAL syncs the log when it is moved into the database and not at each commit: after a power cut
@@ -94,9 +94,9 @@ Result<Batch> SqliteStore::write(const std::function<Result<std::int64_t>()>& wo
   if (done) done = connection_.execute("COMMIT");
   if (!done && connection_.in_transaction()) (void)connection_.execute("ROLLBACK");
   if (!done) return std::unexpected(std::move(done.error()));
-  const Batch batch{.rows = *rows, .locked = Clock::now() - since};
+  const auto committed = Clock::now();
   if (auto moved = move_log(); !moved) return std::unexpected(std::move(moved.error()));
-  return batch;
+  return Batch{.rows = *rows, .locked = committed - since, .synced = Clock::now() - committed};
 }
 
 Status SqliteStore::move_log() {

@@ -98,7 +98,7 @@ class Removal {
       if (!*alone) return {};
       const auto until = Clock::now() + longest_alone;
       while (!left_.empty() && Clock::now() < until && !interrupted()) {
-        const auto size = std::min<std::size_t>(left_.size(), Pacer::most_rows);
+        const auto size = std::min<std::size_t>(left_.size(), 1'000);
         const auto ids = std::span(left_).last(size);
         const auto batch = store_.remove_peers(ids, before_, Store::Removable::all);
         if (!batch) return failed(batch);

@@ -46,6 +46,8 @@ enum class Dated : std::uint8_t {
 struct Batch {
   std::int64_t rows = 0;
   std::chrono::nanoseconds locked{};  ///< for how long it held the write lock
+  /// For how long it then kept the disk busy with moving the log into the database.
+  std::chrono::nanoseconds synced{};
 };
 
 /// A WireGuard peer that was last seen, registered or topped up before some time.

@@ -172,6 +172,24 @@ TEST(Vacuum, IsNotDoneBesideTheGateway) {
   expect_clean(database);
 }
 
+TEST(Progress, IsShownOnATerminalAlone) {
+  const Database database;
+  database.add_spent(1'000, now - 40 * day);
+  register_clients(database, 1);
+  const auto quiet = database.maintain({"backup", database.beside("copy").string()});
+  EXPECT_EQ(quiet.error_output, "");
+  std::string command = lp::test::program("lp-db-maint").string();
+  for (const auto& argument : database.arguments({"cleanup"}))
+    command += " " + argument;
+  const auto shown = lp::test::run({.program = "/usr/bin/script",
+                                    .args = {"-qec", command, "/dev/null"},
+                                    .environment = {{"TERM", "xterm"}}});
+  EXPECT_EQ(shown.ended.code, 0) << shown.output;
+  EXPECT_THAT(shown.output, HasSubstr("\r\x1b[Kspent_credentials: 100 of 1,000 (10 %)"));
+  // The line is taken away before the result.
+  EXPECT_LT(shown.output.rfind("\r\x1b[K"), shown.output.find("older_than"));
+}
+
 TEST(Migrate, LeavesTheNewestVersionAsItIs) {
   const Database database;
   register_clients(database, 1);
