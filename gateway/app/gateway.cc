@@ -228,8 +228,9 @@ void Gateway::Impl::count(const wireguard::Pass& pass) {
                   metered.spent, metered.resets, clock->now());
   if (pass.full) metrics.wireguard_compared(pass.comparison.completed, pass.comparison.added);
   metrics.wireguard_removed(pass.comparison.removed);
-  if (metered.spent > 0)
-    log::info(fmt::format("{} peers have used up their bandwidth", metered.spent));
+  if (metered.spent > 0) {
+    log::info(fmt::format("peers that leave for want of bandwidth: {}", metered.spent));
+  }
 }
 
 Started Gateway::Impl::start_server() {

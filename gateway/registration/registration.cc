@@ -5,6 +5,7 @@
 #include <utility>
 #include <variant>
 
+#include "gateway/config/log.h"
 #include "lib/crypto/random.h"
 
 namespace lp::gateway::registration {
@@ -199,8 +200,10 @@ void Registration::add_peer() {
                              .client_id = acceptance_.client_id};
   auto added = [self = shared_from_this()](wireguard::WireguardResult<std::monostate> result) {
     self->context_.metrics.step(Step::wireguard, seconds_since(self->step_began_));
-    if (!result) return self->compensate();
-    self->succeed_with_credit();
+    if (result) return self->succeed_with_credit();
+    log::write_limited(log::Level::warning, "wireguard add",
+                       "a peer could not be added to WireGuard: " + result.error().detail);
+    self->compensate();
   };
   if (acceptance_.client_existed) {
     context_.wireguard.add_peer(std::move(peer), std::move(added));
