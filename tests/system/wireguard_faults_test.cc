@@ -144,7 +144,7 @@ void play(const Fault& fault) {
 
   fault.begin(scene.server());
   // A new client, twice: the first finds out, the second finds the backend known to be down.
-  for (const std::uint64_t client : {2, 3}) {
+  for (const std::uint64_t client : {2U, 3U}) {
     const auto refused = scene.register_peer(client, client);
     EXPECT_FALSE(refused.success);
     EXPECT_EQ(refused.error, "WireGuard peer registration failed");
@@ -191,7 +191,7 @@ TEST(WireguardFaults, ADeviceThatWasRestartedStaysEmpty) {
   ASSERT_TRUE(crypto::initialise());
   log::set_level(log::Level::off);
   Scene scene;
-  for (const std::uint64_t client : {1, 2, 3})
+  for (const std::uint64_t client : {1U, 2U, 3U})
     EXPECT_TRUE(scene.register_peer(client, client).success);
   scene.expect_equal_within(10s, {1, 2, 3});
   // Between two calls: nobody meets a socket that refuses.
