@@ -298,7 +298,7 @@ Outcome<std::optional<ByteView>> LpRegistrationClient::read_packet() {
         options_.observer->on_packet({Direction::received, std::chrono::steady_clock::now(),
                                       **packet, header ? std::optional(*header) : std::nullopt});
       }
-      return std::optional(**packet);
+      return *packet;
     }
     const auto size = recv(socket_.get(), chunk.data(), chunk.size(), 0);
     if (size > 0) {

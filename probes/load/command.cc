@@ -173,6 +173,9 @@ int judge(const Settings& settings, const Report& report) {
   for (const auto& [code, error] : result.tally.errors) {
     if (!errors_expected) status = worse_exit_status(status, entry(code).exit_status);
   }
+  if (result.tally.wallet_error) {
+    status = worse_exit_status(status, entry(*result.tally.wallet_error).exit_status);
+  }
   if (result.tally.attempts == 0) status = worse_exit_status(status, exit_status::unknown);
   return status;
 }

@@ -156,12 +156,14 @@ std::string to_text(const Report& report) {
   const std::uint64_t failed = tally.attempts - tally.ok;
   std::string text = fmt::format(
       "{}@{} ({}, {}{})\n"
-      "{}, {} after {} of warm-up\n\n"
+      "{}, {}{}\n\n"
       "{:.1f} registrations/s\n"
       "{} attempts: {} ok, {} failed\n",
       identity, address, mode, ticket_type, mock_ecash ? ", mock e-cash" : "",
       describe_loop(report.plan), format_duration(report.result.window),
-      report.plan.warmup.count() == 0 ? "0 s" : format_duration(report.plan.warmup),
+      report.plan.warmup.count() == 0
+          ? std::string()
+          : fmt::format(" after {} of warm-up", format_duration(report.plan.warmup)),
       report.result.rate(), tally.attempts, tally.ok, failed);
   text += errors(tally);
   if (tally.attempts > 0) text += "\n" + table(report.plan, tally);

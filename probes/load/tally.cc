@@ -45,6 +45,7 @@ void Tally::add(const Tally& other) {
   lateness.add(other.lateness);
   for (std::size_t i = 0; i < parts.size(); ++i)
     parts[i].add(other.parts[i]);
+  if (!wallet_error) wallet_error = other.wallet_error;
   for (const auto& [code, error] : other.errors) {
     auto& own = errors[code];
     if (own.count == 0) own.first = error.first;

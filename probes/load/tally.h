@@ -5,7 +5,8 @@
 #include <chrono>
 #include <cstdint>
 #include <map>
-#include <string>
+#include <optional>
+#include <string_view>
 
 #include "probes/client/lp_registration_client.h"
 #include "probes/errors.h"
@@ -51,6 +52,7 @@ struct Tally {
   Histogram lateness;                       ///< from when they were due until they were begun
   std::array<Histogram, part_count> parts;  ///< of successes
   std::map<ProbeCode, ErrorTally> errors;
+  std::optional<ProbeCode> wallet_error;  ///< the last, where an answer could not be noted
 
   void record(const Ended& ended, MonotonicTime window_begin, MonotonicTime window_end);
   void add(const Tally& other);

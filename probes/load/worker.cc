@@ -18,8 +18,9 @@ using Clock = std::chrono::steady_clock;
 
 /// Timeouts are seconds; so much later they may be noticed.
 constexpr std::chrono::milliseconds sweep_interval{20};
-/// A gateway that refuses at once must not keep a closed loop from its other connections.
-constexpr std::size_t most_begun_at_once = 64;
+/// Those under way do not wait for more: each begins with making keys, and one that is refused at
+/// once leaves its place to the next.
+constexpr std::size_t most_begun_at_once = 16;
 /// A closed loop of connections that are refused at once would be a busy one.
 constexpr std::chrono::milliseconds rest_after_no_connection{10};
 
@@ -167,6 +168,7 @@ void Worker::finish(std::size_t place) {
   const auto& exchange = *slot.exchange;
   const auto& schedule = shared_.pacer.schedule();
   if (exchange.wallet_error()) {
+    tally_.wallet_error = exchange.wallet_error()->code;
     log::error(fmt::format("{}: {}", name(exchange.wallet_error()->code),
                            exchange.wallet_error()->detail));
   }

@@ -3,8 +3,11 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <array>
 #include <queue>
 #include <thread>
+#include <vector>
 
 #include "probes/load/tally.h"
 
