@@ -220,9 +220,8 @@ Attempt run_tunnel_attempt(const Plan& plan, const WgConfig& config) {
 }
 
 std::optional<Secret<32>> preshared_key(const Plan& plan) {
-  if (!plan.tunnel) return std::nullopt;
-  if (plan.tunnel->preshared_is_identity) return Secret<32>(plan.identity.bytes);
-  if (plan.tunnel->preshared) return plan.tunnel->preshared->clone();
+  if (plan.preshared_is_identity) return Secret<32>(plan.identity.bytes);
+  if (plan.preshared) return plan.preshared->clone();
   return std::nullopt;
 }
 

@@ -25,8 +25,6 @@ struct TunnelWanted {
   tunnel::ChecksPlan checks;
   /// By version of IP: the gateway's address inside the tunnel follows from this side's.
   std::array<bool, 2> derive_gateway{true, true};
-  bool preshared_is_identity = false;           ///< the gateway's identity is the preshared key
-  std::shared_ptr<const Secret<32>> preshared;  ///< else this one, or none
 };
 
 /// What an attempt needs; the same for all attempts at a target.
@@ -43,6 +41,8 @@ struct Plan {
   client::PacketObserver* observer = nullptr;
   int cancel_fd = -1;
   std::optional<TunnelWanted> tunnel;  ///< nothing: stop after the response
+  bool preshared_is_identity = false;  ///< WireGuard's preshared key is the gateway's identity
+  std::shared_ptr<const Secret<32>> preshared;  ///< else this one, or none
 };
 
 /// Times of the stages that were reached, the failed one included.

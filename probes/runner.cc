@@ -50,8 +50,6 @@ std::optional<TunnelWanted> tunnel_wanted(const Settings& settings) {
   if (settings.only_lp_registration || settings.mode != options::ModeName::dvpn) return {};
   TunnelWanted wanted;
   wanted.handshake_timeout = settings.tunnel_handshake_timeout;
-  wanted.preshared_is_identity = settings.wg_preshared_key == options::PresharedKeySource::identity;
-  wanted.preshared = settings.preshared;
   wanted.checks.num_ping = static_cast<unsigned>(settings.netstack_num_ping);
   wanted.checks.send_timeout = settings.netstack_send_timeout;
   wanted.checks.recv_timeout = settings.netstack_recv_timeout;
@@ -178,6 +176,8 @@ Outcome<Runner::Located> Runner::locate(const std::optional<Target>& target) {
   plan.observer = observer_;
   plan.cancel_fd = cancel_fd_;
   plan.tunnel = tunnel_wanted(settings_);
+  plan.preshared_is_identity = settings_.wg_preshared_key == options::PresharedKeySource::identity;
+  plan.preshared = settings_.preshared;
   auto& info = located.info;
   info.text = target ? target->text : plan.host;
   info.mode = settings_.mode == options::ModeName::dvpn ? "dvpn" : "mixnet";
