@@ -384,7 +384,7 @@ TEST_F(OptionsTest, ContradictionsAreRefusedWithOneSentence) {
            {{"--netstack-num-ping", "0", target}, "--netstack-num-ping"},
            {{"--netstack-recv-timeout-sec", "11", target}, "--netstack-recv-timeout-sec"},
            {{"--duration", "1s", target}, "--duration belongs to lp-probe load"},
-           {{"load"}, "no TARGET"},
+           {{"load", "--use-mock-ecash"}, "no TARGET"},
            {{"load", target}, "--use-mock-ecash, or --count"},
            {{"load", "--use-mock-ecash", target, target}, "one TARGET"},
            {{"load", "--use-mock-ecash", "--format", "nagios", target}, "text or json"},
