@@ -2,6 +2,8 @@
 // sent, and what their answers hold. No I/O.
 #pragma once
 
+#include <linux/netlink.h>
+
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -9,8 +11,6 @@
 #include "gateway/wireguard/device.h"
 #include "gateway/wireguard/device_listing.h"
 #include "lib/base/secret.h"
-
-struct nlmsghdr;
 
 namespace lp::gateway::wireguard {
 

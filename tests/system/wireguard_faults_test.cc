@@ -103,12 +103,14 @@ class Scene {
   /// Waits until the device has just these peers, as in the database, and nothing waits for it.
   void expect_equal_within(std::chrono::seconds limit, std::vector<std::uint64_t> keys) {
     std::vector<std::string> expected;
+    expected.reserve(keys.size());
     for (const auto key : keys)
       expected.push_back(to_hex(numbered_wireguard_key(key).bytes));
     const auto end = std::chrono::steady_clock::now() + limit;
     const auto is_equal = [&] {
       const auto peers = device_peers();
       std::vector<std::string> present;
+      present.reserve(peers.size());
       for (const auto& [key, addresses] : peers)
         present.push_back(key);
       return present == expected && peers == peers_with_bandwidth(database()) &&

@@ -146,17 +146,17 @@ class NetlinkBackend : public testing::Test {
   /// A kernel in good order, save where the test has put something else.
   Answer answer(const Bytes& request) {
     if (test::type_of(request) == GENL_ID_CTRL) {
-      if (on_family) return on_family(request);
+      if (on_family_) return on_family_(request);
       Wire payload = generic(CTRL_CMD_NEWFAMILY);
       payload.text(CTRL_ATTR_FAMILY_NAME, "wireguard").number(CTRL_ATTR_FAMILY_ID, family);
       return {.datagrams = {test::message(GENL_ID_CTRL, 0, test::sequence_of(request), payload),
                             acknowledgement(request)}};
     }
     if (test::command_of(request) == WG_CMD_GET_DEVICE) {
-      if (on_dump) return on_dump(request);
+      if (on_dump_) return on_dump_(request);
       return {.datagrams = {device_message(request, device_attributes()), done(request)}};
     }
-    if (on_set) return on_set(request);
+    if (on_set_) return on_set_(request);
     return {.datagrams = {acknowledgement(request)}};
   }
 
@@ -172,9 +172,9 @@ class NetlinkBackend : public testing::Test {
   }
 
   ScriptedKernel kernel_;
-  std::function<Answer(const Bytes&)> on_family;
-  std::function<Answer(const Bytes&)> on_dump;
-  std::function<Answer(const Bytes&)> on_set;
+  std::function<Answer(const Bytes&)> on_family_;
+  std::function<Answer(const Bytes&)> on_dump_;
+  std::function<Answer(const Bytes&)> on_set_;
   std::unique_ptr<Backend> backend_ = make();
 };
 
@@ -215,7 +215,7 @@ Bytes expected_peer(std::uint32_t number, const Bytes& preshared) {
 }
 
 TEST_F(NetlinkBackend, AMessageIsNotWhatTheHeadersSay) {
-  on_dump = [](const Bytes& request) -> Answer {
+  on_dump_ = [](const Bytes& request) -> Answer {
     return {.datagrams = {device_message(request, device_attributes(zeros, 0)), done(request)}};
   };
   ASSERT_TRUE(backend_->add_peer(numbered_peer(0x1234)));
@@ -239,6 +239,7 @@ TEST_F(NetlinkBackend, SequenceNumbersAreUsedTwice) {
   for (int i = 0; i < 3; ++i)
     ASSERT_TRUE(backend_->add_peer(numbered_peer(1)));
   std::vector<std::uint32_t> numbers;
+  numbers.reserve(kernel_.requests.size());
   for (const auto& request : kernel_.requests)
     numbers.push_back(test::sequence_of(request));
   auto unique = numbers;
@@ -251,7 +252,7 @@ TEST_F(NetlinkBackend, ThePresharedKeyIsLeftOut) {
   backend_ = make(true);
   ASSERT_TRUE(backend_->add_peer(numbered_peer(5)));
   EXPECT_EQ(device_requests().back(), expected_peer(5, preshared_key));
-  on_dump = [](const Bytes& request) -> Answer {
+  on_dump_ = [](const Bytes& request) -> Answer {
     return {.datagrams = {device_message(request, device_attributes() +
                                                       peers({peer(1, preshared_key), peer(2)})),
                           done(request)}};
@@ -264,7 +265,7 @@ TEST_F(NetlinkBackend, ThePresharedKeyIsLeftOut) {
 }
 
 TEST_F(NetlinkBackend, ADumpOverSeveralMessagesLosesSomething) {
-  on_dump = [](const Bytes& request) -> Answer {
+  on_dump_ = [](const Bytes& request) -> Answer {
     const auto address = numbered_peer(3).addresses;
     // Peer 2 has its IPv4 address in the first message and the rest in the next; peer 3 goes on
     // for three messages; 4 and 5 share a datagram with the end.
@@ -309,7 +310,7 @@ TEST_F(NetlinkBackend, ADumpOverSeveralMessagesLosesSomething) {
 }
 
 TEST_F(NetlinkBackend, AnAttributeOfANewerKernelEndsTheDump) {
-  on_dump = [](const Bytes& request) -> Answer {
+  on_dump_ = [](const Bytes& request) -> Answer {
     Wire unknown;
     unknown.number(40, std::uint32_t{1}).nest(41, Wire().number(1, std::uint8_t{1}));
     Wire address = allowed_ip(AF_INET, numbered_peer(1).addresses.ipv4.octets, 32);
@@ -334,7 +335,7 @@ TEST_F(NetlinkBackend, AnotherKeyOrPortOnTheDeviceStays) {
   for (const auto& attributes :
        {device_attributes(zeros), device_attributes(clamped_key(), 51821)}) {
     kernel_.requests.clear();
-    on_dump = [&](const Bytes& request) -> Answer {
+    on_dump_ = [&](const Bytes& request) -> Answer {
       return {.datagrams = {device_message(request, attributes), done(request)}};
     };
     ASSERT_TRUE(backend_->list_peers());
@@ -344,7 +345,7 @@ TEST_F(NetlinkBackend, AnotherKeyOrPortOnTheDeviceStays) {
 
 TEST_F(NetlinkBackend, ADumpThatChangedMeanwhileIsTaken) {
   int dumps = 0;
-  on_dump = [&](const Bytes& request) -> Answer {
+  on_dump_ = [&](const Bytes& request) -> Answer {
     ++dumps;
     const auto first = device_message(request, device_attributes() + peers({peer(1)}));
     // The flag may stand on any message of the dump, the last one included.
@@ -366,7 +367,7 @@ TEST_F(NetlinkBackend, ADumpThatChangedMeanwhileIsTaken) {
 TEST_F(NetlinkBackend, APassingHindranceStopsEverybody) {
   for (const int error : {EBUSY, EINTR, ENOBUFS, EAGAIN}) {
     int attempts = 0;
-    on_dump = [&](const Bytes& request) -> Answer {
+    on_dump_ = [&](const Bytes& request) -> Answer {
       switch (++attempts) {
         case 1:
           return {.send_error = error};
@@ -389,7 +390,7 @@ TEST_F(NetlinkBackend, APassingHindranceStopsEverybody) {
 
 TEST_F(NetlinkBackend, ABusyKernelIsAskedForEver) {
   backend_ = make(false, 50ms);
-  on_dump = [](const Bytes& request) -> Answer {
+  on_dump_ = [](const Bytes& request) -> Answer {
     return {.datagrams = {acknowledgement(request, -EBUSY)}};
   };
   const auto listed = backend_->list_peers();
@@ -398,21 +399,21 @@ TEST_F(NetlinkBackend, ABusyKernelIsAskedForEver) {
 }
 
 TEST_F(NetlinkBackend, APartialDumpPassesForAWholeOne) {
-  on_dump = [](const Bytes& request) -> Answer {
+  on_dump_ = [](const Bytes& request) -> Answer {
     return {.datagrams = {device_message(request, device_attributes() + peers({peer(1)}))}};
   };
   auto listed = backend_->list_peers();
   ASSERT_FALSE(listed);
   EXPECT_EQ(listed.error().kind, Kind::timeout);
   // An acknowledgement is not the end of a dump either.
-  on_dump = [](const Bytes& request) -> Answer {
+  on_dump_ = [](const Bytes& request) -> Answer {
     return {.datagrams = {device_message(request, device_attributes()), acknowledgement(request)}};
   };
   listed = backend_->list_peers();
   ASSERT_FALSE(listed);
   EXPECT_EQ(listed.error().kind, Kind::unavailable);
   // The end with an error: what came before it does not count.
-  on_dump = [](const Bytes& request) -> Answer {
+  on_dump_ = [](const Bytes& request) -> Answer {
     return {.datagrams = {device_message(request, device_attributes()), done(request, -EIO)}};
   };
   listed = backend_->list_peers();
@@ -424,7 +425,7 @@ TEST_F(NetlinkBackend, APartialDumpPassesForAWholeOne) {
 TEST_F(NetlinkBackend, TheRestOfAnEarlierAnswerIsTakenForTheNext) {
   ASSERT_TRUE(backend_->list_peers());
   // On the same socket: an acknowledgement and a peer of other requests come first.
-  on_set = [](const Bytes& request) -> Answer {
+  on_set_ = [](const Bytes& request) -> Answer {
     Bytes other = request;
     other[8] = static_cast<std::uint8_t>(other[8] - 1);
     return {.datagrams = {acknowledgement(other), acknowledgement(request, -EINVAL)}};
@@ -432,7 +433,7 @@ TEST_F(NetlinkBackend, TheRestOfAnEarlierAnswerIsTakenForTheNext) {
   const auto added = backend_->add_peer(numbered_peer(1));
   ASSERT_FALSE(added);
   EXPECT_EQ(added.error().kind, Kind::refused);
-  on_dump = [](const Bytes& request) -> Answer {
+  on_dump_ = [](const Bytes& request) -> Answer {
     Bytes other = request;
     other[9] = static_cast<std::uint8_t>(other[9] + 1);
     return {.datagrams = {
@@ -444,10 +445,10 @@ TEST_F(NetlinkBackend, TheRestOfAnEarlierAnswerIsTakenForTheNext) {
   ASSERT_THAT(*listed, SizeIs(1));
   EXPECT_EQ(listed->front().public_key, numbered_key(1));
   // After a silence the rest may still be on its way: the next request has a socket of its own.
-  on_set = [](const Bytes&) -> Answer { return {}; };
+  on_set_ = [](const Bytes&) -> Answer { return {}; };
   const auto opened = kernel_.opened;
   ASSERT_FALSE(backend_->add_peer(numbered_peer(1)));
-  on_set = nullptr;
+  on_set_ = nullptr;
   ASSERT_TRUE(backend_->add_peer(numbered_peer(1)));
   EXPECT_EQ(kernel_.opened, opened + 1);
 }
@@ -457,14 +458,14 @@ TEST_F(NetlinkBackend, ACutMessageIsReadToItsEnd) {
     return device_message(request, device_attributes() + peers({with_allowed_ips(peer(1), 1)}));
   };
   std::size_t size = 0;
-  on_dump = [&](const Bytes& request) -> Answer {
+  on_dump_ = [&](const Bytes& request) -> Answer {
     size = whole(request).size();
     return {.datagrams = {whole(request), done(request)}};
   };
   ASSERT_TRUE(backend_->list_peers());
   // The datagram ends early, wherever.
   for (std::size_t cut = 1; cut < size; ++cut) {
-    on_dump = [&](const Bytes& request) -> Answer {
+    on_dump_ = [&](const Bytes& request) -> Answer {
       Bytes datagram = whole(request);
       datagram.resize(cut);
       return {.datagrams = {datagram, done(request)}};
@@ -478,14 +479,14 @@ TEST_F(NetlinkBackend, ACutMessageIsReadToItsEnd) {
 TEST_F(NetlinkBackend, AMessageThatEndsInsideAnAttributeIsReadBeyondIt) {
   // The message says itself that it is shorter: its last attribute does not fit any more.
   Bytes full;
-  on_dump = [&](const Bytes& request) -> Answer {
+  on_dump_ = [&](const Bytes& request) -> Answer {
     full = device_message(request, device_attributes() + peers({with_allowed_ips(peer(1), 1)}));
     return {.datagrams = {full, done(request)}};
   };
   ASSERT_TRUE(backend_->list_peers());
   int refused = 0;
   for (std::uint32_t size = 17; size < full.size(); ++size) {
-    on_dump = [&](const Bytes& request) -> Answer {
+    on_dump_ = [&](const Bytes& request) -> Answer {
       Bytes datagram =
           device_message(request, device_attributes() + peers({with_allowed_ips(peer(1), 1)}));
       datagram.resize(size);
@@ -523,7 +524,7 @@ TEST_F(NetlinkBackend, AValueOfAnotherSizeIsRead) {
       peers({peer(1).nest(WGPEER_A_ALLOWEDIPS, Wire().nest(0, Wire()))}),
   };
   for (std::size_t i = 0; i < wrong.size(); ++i) {
-    on_dump = [&](const Bytes& request) -> Answer {
+    on_dump_ = [&](const Bytes& request) -> Answer {
       return {
           .datagrams = {device_message(request, device_attributes() + wrong[i]), done(request)}};
     };
@@ -547,7 +548,7 @@ TEST_F(NetlinkBackend, TheOperatorIsNotToldWhatIsMissing) {
                               {EACCES, Kind::unavailable, "CAP_NET_ADMIN"},
                               {ENOMEM, Kind::unavailable, "Cannot allocate memory"},
                               {ETIMEDOUT, Kind::timeout, "does not answer"}}) {
-    on_dump = [&](const Bytes& request) -> Answer {
+    on_dump_ = [&](const Bytes& request) -> Answer {
       return {.datagrams = {acknowledgement(request, -error)}};
     };
     const auto added = backend_->add_peer(numbered_peer(1));
@@ -558,7 +559,7 @@ TEST_F(NetlinkBackend, TheOperatorIsNotToldWhatIsMissing) {
 }
 
 TEST_F(NetlinkBackend, AKernelWithoutWireguardGivesNoHint) {
-  on_family = [](const Bytes& request) -> Answer {
+  on_family_ = [](const Bytes& request) -> Answer {
     return {.datagrams = {acknowledgement(request, -ENOENT)}};
   };
   auto listed = backend_->list_peers();
@@ -568,7 +569,7 @@ TEST_F(NetlinkBackend, AKernelWithoutWireguardGivesNoHint) {
   // An acknowledgement without the family, a family of 0, a family cut short.
   for (const auto& attributes : {Wire(), Wire().number(CTRL_ATTR_FAMILY_ID, std::uint16_t{0}),
                                  Wire().number(CTRL_ATTR_FAMILY_ID, std::uint8_t{29})}) {
-    on_family = [&](const Bytes& request) -> Answer {
+    on_family_ = [&](const Bytes& request) -> Answer {
       Wire payload = generic(CTRL_CMD_NEWFAMILY);
       payload.put_bytes(attributes.bytes());
       return {.datagrams = {test::message(GENL_ID_CTRL, 0, test::sequence_of(request), payload),
@@ -584,11 +585,11 @@ TEST_F(NetlinkBackend, AKernelWithoutWireguardGivesNoHint) {
 
 TEST_F(NetlinkBackend, AFamilyNumberOutlivesItsModule) {
   ASSERT_TRUE(backend_->list_peers());
-  on_dump = [](const Bytes& request) -> Answer {
+  on_dump_ = [](const Bytes& request) -> Answer {
     return {.datagrams = {acknowledgement(request, -ENOENT)}};
   };
   ASSERT_FALSE(backend_->list_peers());
-  on_dump = nullptr;
+  on_dump_ = nullptr;
   kernel_.requests.clear();
   ASSERT_TRUE(backend_->list_peers());
   ASSERT_FALSE(kernel_.requests.empty());
@@ -596,14 +597,14 @@ TEST_F(NetlinkBackend, AFamilyNumberOutlivesItsModule) {
 }
 
 TEST_F(NetlinkBackend, APeerThatIsRefusedStopsEverybody) {
-  on_set = [](const Bytes& request) -> Answer {
+  on_set_ = [](const Bytes& request) -> Answer {
     return {.datagrams = {acknowledgement(request, -EINVAL)}};
   };
   EXPECT_EQ(backend_->add_peer(numbered_peer(1)).error().kind, Kind::refused);
   EXPECT_EQ(backend_->remove_peer(numbered_key(1)).error().kind, Kind::refused);
   // What is wrong with the device is no peer's fault.
   for (const int error : {ENODEV, EIO, ENOMEM}) {
-    on_set = [error](const Bytes& request) -> Answer {
+    on_set_ = [error](const Bytes& request) -> Answer {
       return {.datagrams = {acknowledgement(request, -error)}};
     };
     EXPECT_EQ(backend_->add_peer(numbered_peer(1)).error().kind, Kind::unavailable);
@@ -611,10 +612,10 @@ TEST_F(NetlinkBackend, APeerThatIsRefusedStopsEverybody) {
 }
 
 TEST_F(NetlinkBackend, APortThatIsTakenServesNobodyAndNobodyKnows) {
-  on_dump = [](const Bytes& request) -> Answer {
+  on_dump_ = [](const Bytes& request) -> Answer {
     return {.datagrams = {device_message(request, device_attributes(zeros)), done(request)}};
   };
-  on_set = [](const Bytes& request) -> Answer {
+  on_set_ = [](const Bytes& request) -> Answer {
     return {.datagrams = {acknowledgement(request, -EADDRINUSE)}};
   };
   const auto added = backend_->add_peer(numbered_peer(1));
@@ -630,7 +631,7 @@ TEST_F(NetlinkBackend, AnInterfaceMadeAnewStaysEmpty) {
   EXPECT_FALSE(backend_->is_as_left());
   kernel_.interface_index = 8;
   EXPECT_FALSE(backend_->is_as_left());
-  on_dump = [](const Bytes& request) -> Answer {
+  on_dump_ = [](const Bytes& request) -> Answer {
     return {.datagrams = {device_message(request, device_attributes(zeros, 0)), done(request)}};
   };
   kernel_.requests.clear();

@@ -197,7 +197,7 @@ std::string UapiServer::listing() const {
   for (const auto& [key, peer] : state_.peers) {
     text += "public_key=" + key + "\n";
     for (const auto& [name, value] : peer.lines)
-      text += name + "=" + value + "\n";
+      text.append(name).append("=").append(value).append("\n");
     for (const auto& address : peer.allowed_ips)
       text += "allowed_ip=" + address + "\n";
   }
