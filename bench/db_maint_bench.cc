@@ -1,14 +1,14 @@
 // lp-db-maint-bench: what a cleanup costs those who register meanwhile. A real lp-gateway on
-// loopback over a database of a million spent tickets and a hundred thousand peers; half of the
-// tickets are cleaned up while clients register in a closed loop, which they also do before and
-// after, with nobody beside them.
+// loopback over a database of a million spent tickets and a hundred thousand peers, of whose
+// tickets half are to be cleaned up; clients register in a closed loop, by turns beside a cleanup
+// and alone.
 #include <fmt/format.h>
+#include <signal.h>
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <atomic>
 #include <chrono>
-#include <functional>
 #include <iostream>
 #include <map>
 #include <mutex>
@@ -30,7 +30,8 @@ struct Settings {
   int tickets_of_a_peer = 10;  ///< half of them long expired
   int peers = 100'000;
   unsigned clients = 16;
-  double seconds = 15;
+  int rounds = 10;
+  double seconds = 5;
   double settle = 30;
   int pause_ms = 0;
 };
@@ -66,6 +67,12 @@ struct Latencies {
   double seconds = 0;
   std::size_t failed = 0;
 
+  void add(const Latencies& more) {
+    ms.insert(ms.end(), more.ms.begin(), more.ms.end());
+    std::ranges::sort(ms);
+    seconds += more.seconds;
+    failed += more.failed;
+  }
   [[nodiscard]] double percentile(double fraction) const {
     if (ms.empty()) return 0;
     return ms[static_cast<std::size_t>(fraction * static_cast<double>(ms.size() - 1))];
@@ -78,19 +85,20 @@ std::uint64_t random_number() {
   return lp::load_le<std::uint64_t>(bytes.data());
 }
 
-/// Registers with fresh keys until `over`.
-Latencies load(const lp::test::GatewayProcess& gateway, const Settings& settings,
-               const std::function<bool()>& over) {
+/// Registers with fresh keys for the settings' time.
+Latencies load_for(const lp::test::GatewayProcess& gateway, const Settings& settings) {
   std::vector<std::vector<double>> own(settings.clients);
   std::atomic<std::size_t> failed = 0;
   std::mutex reasons_mutex;
   std::map<std::string, int> reasons;
   const auto begun = Clock::now();
+  const auto end = begun + std::chrono::duration_cast<Clock::duration>(
+                               std::chrono::duration<double>(settings.seconds));
   {
     std::vector<std::jthread> clients;
     for (auto& latencies : own) {
       clients.emplace_back([&] {
-        while (!over()) {
+        while (Clock::now() < end) {
           const auto number = random_number();
           const auto request = lp::test::request(number, number);
           const auto started = Clock::now();
@@ -119,16 +127,15 @@ Latencies load(const lp::test::GatewayProcess& gateway, const Settings& settings
   return all;
 }
 
-Latencies load_for(const lp::test::GatewayProcess& gateway, const Settings& settings) {
-  const auto end = Clock::now() + std::chrono::duration_cast<Clock::duration>(
-                                      std::chrono::duration<double>(settings.seconds));
-  return load(gateway, settings, [end] { return Clock::now() >= end; });
-}
-
 void print(const char* when, const Latencies& all) {
   fmt::print("| {} | {:.0f} | {:.2f} | {:.2f} | {:.2f} | {} |\n", when,
              static_cast<double>(all.ms.size()) / all.seconds, all.percentile(0.5),
              all.percentile(0.99), all.percentile(1), all.failed);
+}
+
+lp::test::ChildOptions cleanup_options(const std::filesystem::path& path) {
+  return {.program = lp::test::program("lp-db-maint"),
+          .args = {"cleanup", "--storage", path.string()}};
 }
 
 int run(const Settings& settings) {
@@ -154,17 +161,22 @@ int run(const Settings& settings) {
   fmt::print(
       "| | registrations/s | p50 ms | p99 ms | max ms | failed |\n"
       "| --- | --- | --- | --- | --- | --- |\n");
-  const auto before = load_for(gateway, settings);
-  print("before", before);
-  lp::test::Child cleanup({.program = lp::test::program("lp-db-maint"),
-                           .args = {"cleanup", "--storage", path.string()}});
-  const auto during = load(gateway, settings, [&] { return !cleanup.running(); });
-  print("during", during);
-  if (cleanup.wait().code != 0) throw std::runtime_error(cleanup.error_output());
-  const auto after = load_for(gateway, settings);
-  print("after", after);
-  fmt::print("\n{}\np99 during to the mean of before and after: {:.2f}\n", cleanup.output(),
-             during.percentile(0.99) / ((before.percentile(0.99) + after.percentile(0.99)) / 2));
+  // By turns, so that what else the machine does meets both alike.
+  Latencies alone;
+  Latencies beside;
+  for (int round = 0; round < settings.rounds; ++round) {
+    alone.add(load_for(gateway, settings));
+    lp::test::Child cleanup(cleanup_options(path));
+    beside.add(load_for(gateway, settings));
+    if (!cleanup.running()) throw std::runtime_error("the cleanup is over: fewer --rounds");
+    cleanup.send_signal(SIGINT);
+    (void)cleanup.wait();
+  }
+  print("alone", alone);
+  print("beside a cleanup", beside);
+  fmt::print("\np99 beside a cleanup to alone: {:.2f}\nthe rest of the cleanup, without load:\n{}",
+             beside.percentile(0.99) / alone.percentile(0.99),
+             lp::test::run(cleanup_options(path), std::chrono::minutes(10)).output);
   if (gateway.stop() != 0) throw std::runtime_error("lp-gateway did not stop");
   const auto checked = lp::test::run(
       {.program = lp::test::program("lp-db-maint"), .args = {"check", "--storage", path.string()}},
@@ -181,8 +193,10 @@ int main(int argc, char** argv) {
   app.add_option("--peers", settings.peers, "Peers, with ten tickets each")
       ->check(CLI::Range(10, 260'000));
   app.add_option("--clients", settings.clients, "Clients at one time")->check(CLI::Range(1U, 256U));
-  app.add_option("--seconds", settings.seconds, "Seconds of the loads before and after")
+  app.add_option("--seconds", settings.seconds, "Seconds of each load")
       ->check(CLI::Range(0.1, 600.0));
+  app.add_option("--rounds", settings.rounds, "Loads alone and beside a cleanup, each")
+      ->check(CLI::Range(1, 1'000));
   app.add_option("--settle", settings.settle, "Seconds of load that are not measured")
       ->check(CLI::Range(0.1, 600.0));
   app.add_option("--pause", settings.pause_ms, "Milliseconds a client waits between registrations")
