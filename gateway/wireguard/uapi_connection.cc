@@ -18,11 +18,11 @@ namespace {
 
 constexpr std::size_t room_for_answer = 64 * 1024;
 
-std::unexpected<WireguardError> unavailable(std::string detail) {
+std::unexpected<WireguardError> failed(std::string detail) {
   return std::unexpected(
       WireguardError{.kind = WireguardError::Kind::unavailable, .detail = std::move(detail)});
 }
-std::unexpected<WireguardError> timeout(std::string_view what) {
+std::unexpected<WireguardError> timed_out(std::string_view what) {
   return std::unexpected(
       WireguardError{.kind = WireguardError::Kind::timeout,
                      .detail = fmt::format("the device's socket hangs while {}", what)});
@@ -84,16 +84,16 @@ WireguardResult<std::monostate> UapiConnection::open(const std::filesystem::path
   address.sun_family = AF_UNIX;
   const std::string path = socket.string();
   if (path.size() >= sizeof(address.sun_path)) {
-    return unavailable(fmt::format("{}: the path is too long for a socket", path));
+    return failed(fmt::format("{}: the path is too long for a socket", path));
   }
   std::memcpy(address.sun_path, path.data(), path.size());
 
   fd_ = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  if (fd_ < 0) return unavailable(fmt::format("no socket: {}", std::strerror(errno)));
+  if (fd_ < 0) return failed(fmt::format("no socket: {}", std::strerror(errno)));
   // Where nobody accepts and the queue is full, connect(2) waits as sending does; poll(2) tells
   // nothing about that queue.
   const auto left = deadline_.left();
-  if (left.count() == 0) return timeout("connecting");
+  if (left.count() == 0) return timed_out("connecting");
   const ::timeval limit{.tv_sec = left.count() / 1'000'000, .tv_usec = left.count() % 1'000'000};
   (void)::setsockopt(fd_, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit));
   int connected = 0;
@@ -101,8 +101,8 @@ WireguardResult<std::monostate> UapiConnection::open(const std::filesystem::path
     connected = ::connect(fd_, reinterpret_cast<const ::sockaddr*>(&address), sizeof(address));
   } while (connected != 0 && errno == EINTR && !deadline_.passed());
   if (connected == 0) return std::monostate{};
-  if (errno == EAGAIN || errno == EINTR) return timeout("connecting");
-  return unavailable(cannot_connect(socket, errno));
+  if (errno == EAGAIN || errno == EINTR) return timed_out("connecting");
+  return failed(cannot_connect(socket, errno));
 }
 
 WireguardResult<std::monostate> UapiConnection::send(ByteView request) {
@@ -113,8 +113,7 @@ WireguardResult<std::monostate> UapiConnection::send(ByteView request) {
     } else if (errno == EAGAIN || errno == EWOULDBLOCK) {
       if (auto ready = wait(POLLOUT); !ready) return ready;
     } else if (errno != EINTR) {
-      return unavailable(
-          fmt::format("the device's socket takes no request: {}", std::strerror(errno)));
+      return failed(fmt::format("the device's socket takes no request: {}", std::strerror(errno)));
     }
   }
   return std::monostate{};
@@ -142,24 +141,23 @@ WireguardResult<std::string_view> UapiConnection::read_line() {
     searched = end_;
     if (auto received = receive(); !received) return std::unexpected(received.error());
   }
-  return unavailable(fmt::format("the device's answer has a line of over {} bytes", max_line));
+  return failed(fmt::format("the device's answer has a line of over {} bytes", max_line));
 }
 
 WireguardResult<std::monostate> UapiConnection::receive() {
   while (true) {
     // Also where data is there all the time: a stream without an end is no answer.
-    if (deadline_.passed()) return timeout("answering");
+    if (deadline_.passed()) return timed_out("answering");
     const auto got = ::recv(fd_, room_.data() + end_, room_.size() - end_, MSG_DONTWAIT);
     if (got > 0) {
       end_ += static_cast<std::size_t>(got);
       return std::monostate{};
     }
-    if (got == 0) return unavailable("the device's socket was closed in the middle of an answer");
+    if (got == 0) return failed("the device's socket was closed in the middle of an answer");
     if (errno == EAGAIN || errno == EWOULDBLOCK) {
       if (auto ready = wait(POLLIN); !ready) return ready;
     } else if (errno != EINTR) {
-      return unavailable(
-          fmt::format("the device's answer cannot be read: {}", std::strerror(errno)));
+      return failed(fmt::format("the device's answer cannot be read: {}", std::strerror(errno)));
     }
   }
 }
@@ -169,8 +167,8 @@ WireguardResult<std::monostate> UapiConnection::wait(short events) {
     ::pollfd waiting{.fd = fd_, .events = events, .revents = 0};
     const int ready = ::poll(&waiting, 1, deadline_.poll_timeout());
     if (ready > 0) return std::monostate{};
-    if (ready == 0) return timeout(events == POLLIN ? "answering" : "taking a request");
-    if (errno != EINTR) return unavailable(fmt::format("poll: {}", std::strerror(errno)));
+    if (ready == 0) return timed_out(events == POLLIN ? "answering" : "taking a request");
+    if (errno != EINTR) return failed(fmt::format("poll: {}", std::strerror(errno)));
   }
 }
 
