@@ -14,8 +14,6 @@ namespace lp::test {
 namespace {
 
 using namespace std::chrono_literals;
-using testing::ElementsAre;
-using testing::IsEmpty;
 
 std::string replace_all(std::string text, std::string_view what, std::string_view by) {
   for (std::size_t at = 0; (at = text.find(what, at)) != std::string::npos; at += by.size())
@@ -28,7 +26,7 @@ std::string replace_all(std::string text, std::string_view what, std::string_vie
 std::string hasty_rules() {
   const std::string rules = source_file("packaging/prometheus/lp-gateway.rules.yml");
   const std::string windows = std::regex_replace(rules, std::regex("\\[\\d+m\\]"), "[4s]");
-  return std::regex_replace(windows, std::regex("for: \\d+m"), "for: 1s");
+  return std::regex_replace(windows, std::regex("for: \\d+m"), "for: 2s");
 }
 
 std::string percent_encoded(std::string_view text) {
@@ -99,7 +97,7 @@ class Prometheus {
     write_file(directory_ / "lp-gateway.rules.yml", hasty_rules());
     write_file(
         directory_ / "prometheus.yml",
-        "global: {scrape_interval: 200ms, scrape_timeout: 200ms, evaluation_interval: 200ms}\n"
+        "global: {scrape_interval: 500ms, scrape_timeout: 500ms, evaluation_interval: 250ms}\n"
         "rule_files: [lp-gateway.rules.yml]\n"
         "scrape_configs:\n"
         "  - job_name: lp-gateway\n"
@@ -190,7 +188,9 @@ TEST(Prometheus, AlertsFireAndResolveAtARealGatewayAndEveryPanelHasData) {
     if (query.contains("lp_ecash_keys_confirmed")) continue;  // only with a chain
     EXPECT_GT(results, 0u) << panel.panel << ": " << query;
   }
-  EXPECT_THAT(prometheus.firing(), ElementsAre("LpGatewayMockEcash", "LpMaintenanceStale stale"));
+  const std::set<std::string> at_rest{"LpGatewayMockEcash", "LpMaintenanceStale stale"};
+  EXPECT_TRUE(eventually([&] { return prometheus.firing() == at_rest; }))
+      << testing::PrintToString(prometheus.firing());
 
   EXPECT_TRUE(eventually([&] {
     EXPECT_FALSE(shake_hands_once(gateway, false));
