@@ -30,7 +30,7 @@ struct WireguardScript {
   std::string resolver_v4 = "192.0.2.53";
   std::string resolver_v6 = "2001:db8::53";
   std::uint16_t rcode = 0;
-  std::string prohibited = "";  ///< packets to this address get an ICMP error from the gateway
+  std::string prohibited = {};  ///< packets to this address get an ICMP error from the gateway
 };
 
 class ScriptedWireguard {
