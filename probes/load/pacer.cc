@@ -6,12 +6,12 @@
 namespace lp::probe::load {
 
 std::optional<Start> Pacer::take(MonotonicTime now) noexcept {
-  if (now >= schedule_.end()) return std::nullopt;
+  if (is_over(now)) return std::nullopt;
   std::uint64_t number = taken_.load(std::memory_order_relaxed);
   while (true) {
     if (exhausted(number)) return std::nullopt;
     const MonotonicTime when = schedule_.rate ? due(number) : now;
-    if (when > now) return std::nullopt;
+    if (when > now || when >= schedule_.end()) return std::nullopt;
     if (taken_.compare_exchange_weak(number, number + 1, std::memory_order_relaxed)) {
       return Start{when, when >= schedule_.measured_from()};
     }
@@ -20,7 +20,7 @@ std::optional<Start> Pacer::take(MonotonicTime now) noexcept {
 
 MonotonicTime Pacer::next(MonotonicTime now) const noexcept {
   const std::uint64_t number = taken_.load(std::memory_order_relaxed);
-  if (now >= schedule_.end() || exhausted(number)) return MonotonicTime::max();
+  if (is_over(now) || exhausted(number)) return MonotonicTime::max();
   const MonotonicTime when = schedule_.rate ? due(number) : now;
   return when < schedule_.end() ? when : MonotonicTime::max();
 }
@@ -40,6 +40,11 @@ MonotonicTime Pacer::due(std::uint64_t number) const noexcept {
   // From the number and not from the one before, so that no rounding adds up.
   const long double offset = static_cast<long double>(number) * 1e9L / *schedule_.rate;
   return schedule_.begin + std::chrono::nanoseconds(std::llround(offset));
+}
+
+bool Pacer::is_over(MonotonicTime now) const noexcept {
+  if (!schedule_.duration) return false;
+  return now >= schedule_.end() + (schedule_.rate ? grace : std::chrono::seconds(0));
 }
 
 bool Pacer::exhausted(std::uint64_t number) const noexcept {

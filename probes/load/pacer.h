@@ -34,10 +34,14 @@ struct Start {
   bool measured = true;
 };
 
-/// Registrations that were due and for which there was no place until the end.
+/// What was due before the end and had to wait is still begun for so long after it: without them a
+/// stall at the end would not show.
+inline constexpr std::chrono::seconds grace{1};
+
+/// Registrations that were due and found no place until the end, and the grace after it.
 struct Backlog {
   std::uint64_t count = 0;
-  std::chrono::nanoseconds oldest{};  ///< how long the first of them had waited then
+  std::chrono::nanoseconds oldest{};  ///< how long the first of them had waited at the end
 };
 
 /// Used by any number of threads. Has no clock of its own: time is what its callers say.
@@ -59,6 +63,7 @@ class Pacer {
 
  private:
   [[nodiscard]] MonotonicTime due(std::uint64_t number) const noexcept;
+  [[nodiscard]] bool is_over(MonotonicTime now) const noexcept;
   [[nodiscard]] bool exhausted(std::uint64_t number) const noexcept;
 
   Schedule schedule_;

@@ -86,12 +86,13 @@ TEST(PacerTest, OpenLoopShowsAGatewayThatStandsStillAndAClosedLoopHidesIt) {
 }
 
 TEST(PacerTest, RegistrationsThatNeverFoundAPlaceAreCounted) {
-  // Two places and a millisecond each: 2,000 a second of the 3,000 that are due.
-  Pacer pacer({.begin = begin, .duration = 1s, .rate = 3000});
+  // Two places and a millisecond each: 2,000 a second, for a second and the grace after it.
+  Pacer pacer({.begin = begin, .duration = 1s, .rate = 6000});
   const auto tally = simulate(pacer, 2);
   const auto backlog = pacer.backlog(begin + 10s);
-  EXPECT_EQ(tally.ok + backlog.count, 3'000U);
-  EXPECT_NEAR(static_cast<double>(backlog.count), 1'000, 5);
+  EXPECT_EQ(tally.ok + backlog.count, 6'000U);
+  EXPECT_NEAR(static_cast<double>(backlog.count), 2'000, 5);
+  EXPECT_NEAR(static_cast<double>(tally.ok_in_window), 2'000, 5);
   EXPECT_GT(backlog.oldest, 300ms);
   EXPECT_LT(backlog.oldest, 350ms);
 }
@@ -131,8 +132,25 @@ TEST(PacerTest, NothingIsDueBeforeItsTimeOrAfterTheEnd) {
   EXPECT_FALSE(pacer.take(begin + 99ms));
   EXPECT_EQ(pacer.next(begin), begin + 100ms);
   EXPECT_TRUE(pacer.take(begin + 100ms));
-  EXPECT_FALSE(pacer.take(begin + 1s));
-  EXPECT_EQ(pacer.next(begin + 1s), MonotonicTime::max());
+  for (int i = 2; i < 10; ++i) {
+    const auto late = pacer.take(begin + 1s + 5ms);
+    ASSERT_TRUE(late) << "due before the end, and this machine came late";
+    EXPECT_EQ(late->due, begin + i * 100ms);
+  }
+  EXPECT_FALSE(pacer.take(begin + 1s + 5ms));
+  EXPECT_EQ(pacer.next(begin + 1s + 5ms), MonotonicTime::max());
+}
+
+TEST(PacerTest, EndsOnceTheGraceIsOver) {
+  Pacer open({.begin = begin, .duration = 1s, .rate = 10});
+  EXPECT_EQ(open.next(begin + 1s), begin);
+  EXPECT_EQ(open.next(begin + 1s + grace), MonotonicTime::max());
+  EXPECT_FALSE(open.take(begin + 1s + grace));
+  EXPECT_EQ(open.backlog(begin + 1s + grace).count, 10U);
+  Pacer closed({.begin = begin, .duration = 1s});
+  EXPECT_TRUE(closed.take(begin + 1s - 1ns));
+  EXPECT_FALSE(closed.take(begin + 1s));
+  EXPECT_EQ(closed.next(begin + 1s), MonotonicTime::max());
 }
 
 TEST(PacerTest, ThreadsGetEachRegistrationOnce) {
