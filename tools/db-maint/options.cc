@@ -56,6 +56,7 @@ class CommandLine {
  private:
   std::vector<CLI::App*> all_commands() const {
     std::vector<CLI::App*> all;
+    all.reserve(commands_.size());
     for (const auto& [app, command] : commands_)
       all.push_back(app);
     return all;
