@@ -48,6 +48,19 @@ Finished run_found(std::vector<std::string> command) {
   return run({.program = "/usr/bin/env", .args = std::move(command)});
 }
 
+/// The addresses in the file of a tunnel: wg-quick sets them, and `strip` leaves them out.
+std::vector<std::string> addresses_in(const std::string& wg_config) {
+  std::vector<std::string> addresses;
+  for (const auto& line : split(wg_config, '\n')) {
+    constexpr std::string_view key = "Address = ";
+    if (!line.starts_with(key)) continue;
+    std::istringstream values(line.substr(key.size()));
+    for (std::string value; std::getline(values >> std::ws, value, ',');)
+      addresses.push_back(value);
+  }
+  return addresses;
+}
+
 }  // namespace
 
 std::string run_command(std::vector<std::string> command) {
@@ -111,6 +124,19 @@ Dump WireguardGo::dump() const {
                                   .keepalive = fields.at(7)});
   }
   return dump;
+}
+
+std::unique_ptr<WireguardGo> bring_up(const std::filesystem::path& wg_config) {
+  auto device = std::make_unique<WireguardGo>(wg_config.stem(), addresses_in(read_file(wg_config)));
+  set_tunnel(wg_config);
+  return device;
+}
+
+void set_tunnel(const std::filesystem::path& wg_config) {
+  auto stripped = wg_config;
+  stripped.replace_extension("stripped");
+  write_file(stripped, run_command({"wg-quick", "strip", wg_config.string()}), 0600);
+  run_command({"wg", "setconf", wg_config.stem().string(), stripped.string()});
 }
 
 void WireguardNetwork::SetUp() {

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <cstdint>
+#include <filesystem>
 #include <functional>
 #include <map>
 #include <memory>
@@ -56,6 +57,12 @@ class WireguardGo {
   const std::vector<std::string> addresses_;
   std::unique_ptr<Child> child_;
 };
+
+/// wireguard-go with a wg-quick file's tunnel and addresses, on the interface that the file is
+/// named after (INTERFACE.conf). Routes are the caller's.
+[[nodiscard]] std::unique_ptr<WireguardGo> bring_up(const std::filesystem::path& wg_config);
+/// Gives the file's interface its tunnel again, without the session it had.
+void set_tunnel(const std::filesystem::path& wg_config);
 
 /// The test runs in the gateway's namespace.
 class WireguardNetwork : public testing::Test {

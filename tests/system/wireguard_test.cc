@@ -4,8 +4,7 @@
 
 #include <algorithm>
 #include <chrono>
-#include <optional>
-#include <sstream>
+#include <memory>
 #include <string>
 #include <thread>
 
@@ -83,31 +82,18 @@ class Wireguard : public WireguardNetwork {
   }
 
   /// Registers with the probe, which writes the file of the tunnel.
-  void register_with_probe(const std::filesystem::path& wg_config) {
+  void register_with_probe(const std::filesystem::path& wg_config,
+                           const std::string& preshared_key) {
     const auto finished =
         run({.program = program("lp-probe"),
              .args = {gateway_->target(), "--use-mock-ecash", "--only-lp-registration",
-                      "--wg-config", wg_config.string()}});
+                      "--wg-preshared-key", preshared_key, "--wg-config", wg_config.string()}});
     ASSERT_EQ(finished.ended.code, 0) << finished.output << finished.error_output;
   }
 
   std::unique_ptr<WireguardGo> device_;
   std::unique_ptr<GatewayProcess> gateway_;
 };
-
-/// The addresses in the file of the tunnel: wg-quick sets them, and `strip` leaves them out.
-std::vector<std::string> addresses_in(const std::string& wg_config) {
-  std::vector<std::string> addresses;
-  std::istringstream lines(wg_config);
-  for (std::string line; std::getline(lines, line);) {
-    constexpr std::string_view key = "Address = ";
-    if (!line.starts_with(key)) continue;
-    std::istringstream values(line.substr(key.size()));
-    for (std::string value; std::getline(values >> std::ws, value, ',');)
-      addresses.push_back(value);
-  }
-  return addresses;
-}
 
 TEST_F(Wireguard, TheDeviceHasOtherPeersThanTheDatabase) {
   start_gateway("identity");
@@ -140,19 +126,11 @@ TEST_P(WireguardTunnel, AConfigurationOfTheProbeReachesNothing) {
   TempDir dir;
   const std::string interface = interface_name("lpc");
   const auto wg_config = dir / (interface + ".conf");
-  register_with_probe(wg_config);
-  std::string tunnel = run_command({"wg-quick", "strip", wg_config.string()});
-  // The peer's section is the last one.
-  if (GetParam() == std::string("identity")) {
-    tunnel += "PresharedKey = " + to_base64(identity().bytes) + "\n";
-  }
-  const auto stripped = dir / "stripped";
-  write_file(stripped, tunnel, 0600);
+  register_with_probe(wg_config, GetParam());
 
-  std::optional<WireguardGo> client;
+  std::unique_ptr<WireguardGo> client;
   as_client([&] {
-    client.emplace(interface, addresses_in(read_file(wg_config)));
-    run_command({"wg", "setconf", interface, stripped.string()});
+    client = bring_up(wg_config);
     run_command({"ip", "route", "add", "10.1.0.0/16", "dev", interface});
     run_command({"ip", "route", "add", "fd00::/112", "dev", interface});
     for (const char* address : {"10.1.0.1", "fd00::1"})
@@ -162,6 +140,8 @@ TEST_P(WireguardTunnel, AConfigurationOfTheProbeReachesNothing) {
   const auto dump = device_->dump();
   ASSERT_EQ(dump.peers.size(), 1U);
   const auto& peer = dump.peers.begin()->second;
+  EXPECT_EQ(peer.preshared_key,
+            GetParam() == std::string("identity") ? to_base64(identity().bytes) : "(none)");
   EXPECT_GT(peer.last_handshake, 0U);
   EXPECT_THAT(peer.endpoint, testing::StartsWith(client_address));
   // Six echoes of 84 and 104 bytes in packets of WireGuard, each way.
