@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "bench/replay/report.h"
+#include "lib/base/encoding.h"
 
 namespace lp::bench {
 namespace {
@@ -42,28 +43,6 @@ Scale scale_of(const Report& report) {
   const int lowest = static_cast<int>(std::floor(std::log10(low)));
   const int highest = static_cast<int>(std::ceil(std::log10(high)));
   return {lowest, std::max(highest, lowest + 1)};
-}
-
-/// The processor's name could be anything.
-std::string escaped(const std::string& text) {
-  std::string out;
-  for (const char c : text) {
-    switch (c) {
-      case '&':
-        out += "&amp;";
-        break;
-      case '<':
-        out += "&lt;";
-        break;
-      case '>':
-        out += "&gt;";
-        break;
-      default:
-        out += c;
-        break;
-    }
-  }
-  return out;
 }
 
 const char* colour(const Entrant& entrant) {
@@ -125,8 +104,9 @@ std::string to_svg(const Report& report) {
       "per counter, minimum of {2} rounds</text>\n"
       "<text x=\"20\" y=\"42\" fill=\"#555\">{3}; {4}; {5}; batches of {6}; logarithmic "
       "scale</text>\n",
-      width, height, report.plan.rounds, escaped(report.machine.cpu),
-      escaped(report.machine.system), escaped(report.machine.compiler), report.plan.batch_size);
+      width, height, report.plan.rounds, xml_escaped(report.machine.cpu),
+      xml_escaped(report.machine.system), xml_escaped(report.machine.compiler),
+      report.plan.batch_size);
   for (std::size_t t = 0; t < report.traces.size(); ++t) {
     const auto place = static_cast<int>(t);
     text += fmt::format("<g transform=\"translate({},{})\">\n{}</g>\n",

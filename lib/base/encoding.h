@@ -1,5 +1,5 @@
 // Text forms of bytes: hexadecimal, base64 (RFC 4648, padded, canonical) and base58 (Bitcoin's
-// alphabet, as Nym prints keys).
+// alphabet, as Nym prints keys); and text within XML.
 #pragma once
 
 #include <string>
@@ -34,5 +34,8 @@ Result<ByteArray<N>> from_base58(std::string_view text) {
   if (bytes->size() != N) return fail(Error::base58_invalid);
   return to_array<N>(*bytes);
 }
+
+/// For the text of an XML element: `&`, `<` and `>` are escaped.
+[[nodiscard]] std::string xml_escaped(std::string_view text);
 
 }  // namespace lp

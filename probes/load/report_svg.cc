@@ -7,6 +7,7 @@
 #include <cmath>
 #include <utility>
 
+#include "lib/base/encoding.h"
 #include "probes/load/report.h"
 #include "probes/options/values.h"
 
@@ -22,28 +23,6 @@ constexpr int plot_height = height - top - 60;
 constexpr std::size_t most_bars = 160;
 
 using Bars = std::vector<Histogram::Bar>;
-
-/// A host name may be anything that the command line took.
-std::string escaped(std::string_view text) {
-  std::string out;
-  for (const char c : printable(text)) {
-    switch (c) {
-      case '&':
-        out += "&amp;";
-        break;
-      case '<':
-        out += "&lt;";
-        break;
-      case '>':
-        out += "&gt;";
-        break;
-      default:
-        out += c;
-        break;
-    }
-  }
-  return out;
-}
 
 struct Axis {
   double low;
@@ -134,8 +113,9 @@ std::string to_svg(const Report& report) {
       "{3}</text>\n"
       "<text x=\"{2}\" y=\"42\" fill=\"#555\">{4}; {5:.1f} registrations/s, {6} ok, {7} "
       "failed</text>\n",
-      width, height, left, escaped(report.description.address), escaped(describe_loop(report.plan)),
-      report.result.rate(), tally.ok, tally.attempts - tally.ok);
+      width, height, left, xml_escaped(printable(report.description.address)),
+      xml_escaped(describe_loop(report.plan)), report.result.rate(), tally.ok,
+      tally.attempts - tally.ok);
   text += fmt::format(
       "<text x=\"{}\" y=\"58\" fill=\"#555\">min {}, p50 {}, p90 {}, p99 {}, p99.9 {}, max "
       "{}</text>\n",

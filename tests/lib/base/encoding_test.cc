@@ -151,5 +151,11 @@ TEST(Base58, HostileTextCostsTheSquareOfItsLength) {
   EXPECT_EQ(error_of(from_base58<32>(std::string(8 << 20, '1'))), Error::base58_invalid);
 }
 
+TEST(XmlEscaped, MarkupPassesAsText) {
+  EXPECT_EQ(xml_escaped("a<b>&c"), "a&lt;b&gt;&amp;c");
+  EXPECT_EQ(xml_escaped("&amp;"), "&amp;amp;");
+  EXPECT_EQ(xml_escaped(""), "");
+}
+
 }  // namespace
 }  // namespace lp
