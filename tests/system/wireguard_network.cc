@@ -5,18 +5,15 @@
 #include <signal.h>
 #include <unistd.h>
 
-#include <chrono>
 #include <cstring>
+#include <optional>
 #include <sstream>
 #include <stdexcept>
-#include <thread>
 
 #include "lib/base/encoding.h"
 
 namespace lp::test {
 namespace {
-
-using namespace std::chrono_literals;
 
 int own_namespace() {
   return ::open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC);
@@ -83,14 +80,18 @@ WireguardGo::WireguardGo(std::string interface, std::vector<std::string> address
 }
 
 void WireguardGo::start() {
-  child_ = std::make_unique<Child>(ChildOptions{
-      .program = "/usr/bin/env", .args = {"wireguard-go", "--foreground", interface_}});
-  const auto end = std::chrono::steady_clock::now() + patience;
-  while (run_found({"wg", "show", interface_, "listen-port"}).ended.code != 0) {
-    if (!child_->running() || std::chrono::steady_clock::now() > end) {
-      throw std::runtime_error("wireguard-go does not start: " + child_->error_output());
-    }
-    std::this_thread::sleep_for(5ms);
+  child_ =
+      std::make_unique<Child>(ChildOptions{.program = "/usr/bin/env",
+                                           .args = {"wireguard-go", "--foreground", interface_},
+                                           .environment = {{"LOG_LEVEL", "verbose"}}});
+  // Not asked with wg(8): that deletes the socket when it finds it bound but not listening yet.
+  std::optional<std::string> line;
+  do {
+    line = child_->read_line();
+  } while (line && line->find("UAPI listener started") == std::string::npos);
+  if (!line) {
+    throw std::runtime_error("wireguard-go does not start " + interface_ + ": " + child_->output() +
+                             child_->error_output());
   }
   for (const auto& address : addresses_)
     run_command({"ip", "address", "add", address, "dev", interface_});

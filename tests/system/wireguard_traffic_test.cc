@@ -124,6 +124,13 @@ class WireguardTraffic : public WireguardNetwork {
     return tunnel;
   }
 
+  std::vector<Tunnel> connect_all(std::size_t clients) {
+    std::vector<Tunnel> tunnels(clients);
+    for (std::size_t i = 0; i < clients; ++i)
+      tunnels[i] = connect(i);
+    return tunnels;
+  }
+
   static ChildOptions ping(const Tunnel& tunnel, const std::string& address,
                            std::vector<std::string> more) {
     std::vector<std::string> args{"ping", "-n", "-q", "-I", tunnel.interface()};
@@ -258,9 +265,7 @@ void WireguardTraffic::expect_all_debited(std::size_t clients) const {
 
 TEST_F(WireguardTraffic, BytesOfTenTunnelsAtOnceAreLostOrDebitedToOthers) {
   constexpr std::size_t clients = 10;
-  std::vector<Tunnel> tunnels;
-  for (std::size_t i = 0; i < clients; ++i)
-    tunnels.push_back(connect(i));
+  const auto tunnels = connect_all(clients);
   carry_traffic_at_once(tunnels, 200'000);
   cut();
   // A gateway debits at its start what went through while it was away.
@@ -275,9 +280,7 @@ TEST_F(WireguardTraffic, BytesOfTenTunnelsAtOnceAreLostOrDebitedToOthers) {
 TEST_F(WireguardTraffic, RunningGatewayDoesNotDebitTenTunnels) {
   if (!long_run()) GTEST_SKIP() << "NOT RUN: waits for polls, half a minute; LP_TEST_LONG=1";
   constexpr std::size_t clients = 10;
-  std::vector<Tunnel> tunnels;
-  for (std::size_t i = 0; i < clients; ++i)
-    tunnels.push_back(connect(i));
+  const auto tunnels = connect_all(clients);
   carry_traffic_at_once(tunnels, 2'000'000);
   cut();
   EXPECT_TRUE(wait_until([&] { return is_all_debited(); }));
@@ -359,6 +362,37 @@ TEST_F(WireguardTraffic, PeerWithoutBandwidthGoesOnOrStaysOutWithANewTicket) {
   expect_new_ticket_to_help(tunnel, key, peer.allowed_ips);
 }
 
+TEST_F(WireguardTraffic, RunningGatewayLetsAPeerGoOnWithoutBandwidth) {
+  if (!long_run()) GTEST_SKIP() << "NOT RUN: waits for polls, a minute; LP_TEST_LONG=1";
+  const auto tunnel = connect(0);
+  const auto [key, peer] = *device_->dump().peers.begin();
+  // More than goes through until the first poll, so that this one brings the next one forward.
+  constexpr std::int64_t left = 8'000'000;
+  leave_bandwidth({key}, left);
+  std::unique_ptr<Child> stream;
+  as_client([&] {
+    stream = std::make_unique<Child>(ping(tunnel, "10.1.0.1", {"-i", "0.01", "-s", "1000"}));
+  });
+  const auto is_gone = [&] { return !device_->dump().peers.contains(key); };
+  EXPECT_TRUE(wait_until(is_gone) || wait_until(is_gone));
+  EXPECT_TRUE(stream->running());
+  stream->send_signal(SIGINT);
+  EXPECT_EQ(stream->wait().code, 0) << stream->output();
+
+  const auto spent = account(key);
+  EXPECT_LT(spent.available, 0);
+  EXPECT_EQ(spent.available + spent.used, ticket_bytes);
+  const auto metrics = gateway_->metrics();
+  EXPECT_EQ(metrics["lp_bandwidth_spent_peers_total"], 1);
+  EXPECT_EQ(metrics["lp_bandwidth_used_bytes_total"],
+            static_cast<double>(spent.used - (ticket_bytes - left)));
+  RecordProperty("bytes_beyond_the_credit", std::to_string(-spent.available));
+  RecordProperty("polls", std::to_string(metrics["lp_metering_polls_total{result=\"success\"}"]));
+  expect_equal();
+  expect_pings(tunnel, false);
+  expect_new_ticket_to_help(tunnel, key, peer.allowed_ips);
+}
+
 /// A client that registers, and has a key of its own to use its tunnel with.
 struct Spender {
   crypto::X25519KeyPair key = crypto::X25519KeyPair::generate();
@@ -408,6 +442,7 @@ TEST_F(WireguardChurn, PeersStayAfterRemovalsByHandAndBySpentBandwidth) {
   constexpr std::uint64_t staying = 10;
   std::vector<Spender> spenders(each);
   std::vector<messages::RegistrationRequest> requests;
+  requests.reserve(2 * each + staying);
   for (std::uint64_t i = 0; i < each + staying; ++i)
     requests.push_back(request(i, i));
   std::vector<std::string> spent;
