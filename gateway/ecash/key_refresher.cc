@@ -85,12 +85,7 @@ bool KeyRefresher::wait_for(const KeyId& id, Waiter& waiter) {
       remembered != unknown_.end() && now < remembered->second) {
     return false;
   }
-  if (!fetching_ && !wanted_) {
-    if (now < next_demand_) return false;
-    next_demand_ = now + options_.demand_gap;
-    wanted_ = true;
-    changed_.notify_one();
-  }
+  if (!fetching_ && !wanted_ && !may_demand(now)) return false;
   waiting_.push_back({id, std::move(waiter)});
   return true;
 }
@@ -132,24 +127,46 @@ void KeyRefresher::run() {
 
 void KeyRefresher::fetch_once() {
   const auto answer = fetch_(cancel_fd_);
+  std::unique_lock lock(mutex_);
+  auto waiting = std::exchange(waiting_, {});
+  lock.unlock();
+
   std::string problem = take(answer);
   const bool good = problem.empty();
   if (!good) log::write_limited(log::Level::warning, "verification keys", problem);
 
-  std::unique_lock lock(mutex_);
+  lock.lock();
   fetching_ = false;
   next_ = Clock::now() + until_next(good);
   if (good && !problem_.empty()) log::info("verification keys: the chain answers again");
   problem_ = std::move(problem);
-  auto waiting = std::exchange(waiting_, {});
   if (answer) {
     for (const auto& one : waiting) {
       if (!store_.find(one.id)) remember_unknown(one.id);
     }
   }
+  sort_out_late(waiting);
   lock.unlock();
   for (auto& one : waiting)
     one.done(true);
+}
+
+// Those who came when the answer was here already: it may have their key, and if it has not, it
+// says nothing about now.
+void KeyRefresher::sort_out_late(std::vector<Waiting>& answered) {
+  for (auto& late : std::exchange(waiting_, {})) {
+    const bool waits = !store_.find(late.id) && (wanted_ || may_demand(Clock::now()));
+    (waits ? waiting_ : answered).push_back(std::move(late));
+  }
+}
+
+// Asks for a fetch for somebody who waits, unless the last was asked for too short a while ago.
+bool KeyRefresher::may_demand(Clock::time_point now) {
+  if (now < next_demand_) return false;
+  next_demand_ = now + options_.demand_gap;
+  wanted_ = true;
+  changed_.notify_one();
+  return true;
 }
 
 std::string KeyRefresher::take(const std::expected<std::vector<Key>, net::ChainError>& answer) {

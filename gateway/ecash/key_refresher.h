@@ -64,8 +64,15 @@ class KeyRefresher {
  private:
   using Clock = std::chrono::steady_clock;
 
+  struct Waiting {
+    KeyId id;
+    Waiter done;
+  };
+
   void run();
   void fetch_once();
+  void sort_out_late(std::vector<Waiting>& answered);
+  [[nodiscard]] bool may_demand(Clock::time_point now);
   /// Why the answer is of no use, empty where it is; counts it.
   [[nodiscard]] std::string take(const std::expected<std::vector<Key>, net::ChainError>& answer);
   [[nodiscard]] Clock::duration until_next(bool good);
@@ -78,10 +85,6 @@ class KeyRefresher {
   metrics::Metrics& metrics_;
   const int cancel_fd_;  // eventfd
 
-  struct Waiting {
-    KeyId id;
-    Waiter done;
-  };
   mutable std::mutex mutex_;
   std::condition_variable changed_;
   bool stopping_ = false;

@@ -6,7 +6,10 @@
 #include <poll.h>
 
 #include <condition_variable>
+#include <functional>
 #include <future>
+#include <optional>
+#include <utility>
 
 #include "lib/crypto/random.h"
 #include "tests/gateway/ecash/keys.h"
@@ -69,6 +72,19 @@ class ScriptedChain {
   int at_once_ = 0;
 };
 
+/// The system's clock, and a way into the moment in which somebody asks it.
+class HookedClock final : public WallClock {
+ public:
+  [[nodiscard]] UnixSeconds now() const noexcept override {
+    if (auto hook = std::exchange(hook_, nullptr)) hook();
+    return SystemWallClock().now();
+  }
+  void at_next(std::function<void()> hook) { hook_ = std::move(hook); }
+
+ private:
+  mutable std::function<void()> hook_;
+};
+
 class KeyRefresherTest : public testing::Test {
  protected:
   static void SetUpTestSuite() { ASSERT_TRUE(crypto::initialise()); }
@@ -99,7 +115,7 @@ class KeyRefresherTest : public testing::Test {
 
   lp::test::TempDir dir_;
   std::unique_ptr<KeyStore> store_ = KeyStore::open(dir_ / "keys.json", "n1").value();
-  SystemWallClock clock_;
+  HookedClock clock_;
   metrics::Metrics metrics_;
   ScriptedChain chain_;
   const Key a_ = new_key(TicketType::v1_wireguard_entry, later);
@@ -231,6 +247,30 @@ TEST_F(KeyRefresherTest, WhoTellsItToRefreshNeedNotWait) {
   refresher_->refresh();
   chain_.wait_until_begun(begun + 1);
   chain_.permit();
+}
+
+// The clock is asked when the answer is there and its keys are not in use yet.
+TEST_F(KeyRefresherTest, AnAnswerOlderThanTheQuestionIsTakenForUnknown) {
+  start({.interval = never, .demand_gap = 0ms, .remember = 0ms}, std::vector{a_});
+  const Key b = new_key(TicketType::v1_mixnet_exit, later);
+  chain_.answer(std::vector{a_, b});
+  std::optional<std::future<bool>> in_it;
+  std::optional<std::future<bool>> not_in_it;
+  clock_.at_next([&] {
+    in_it = wait_for(id_of(b));
+    not_in_it = wait_for(id(5));
+  });
+  refresher_->refresh();
+  chain_.permit();
+  chain_.wait_until_begun(3);  // for the one that was not in it
+  ASSERT_TRUE(in_it);
+  EXPECT_TRUE(in_it->get());
+  EXPECT_EQ(*store_->find(id_of(b)), b);
+  ASSERT_TRUE(not_in_it);
+  EXPECT_EQ(not_in_it->wait_for(0s), std::future_status::timeout);
+  chain_.permit();
+  EXPECT_TRUE(not_in_it->get());
+  EXPECT_EQ(chain_.begun(), 3);
 }
 
 TEST_F(KeyRefresherTest, ShutdownCancelsTheFetchAndAnswersWhoWaits) {
