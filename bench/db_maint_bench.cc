@@ -96,6 +96,7 @@ Latencies load_for(const lp::test::GatewayProcess& gateway, const Settings& sett
                                std::chrono::duration<double>(settings.seconds));
   {
     std::vector<std::jthread> clients;
+    clients.reserve(own.size());
     for (auto& latencies : own) {
       clients.emplace_back([&] {
         while (Clock::now() < end) {
