@@ -18,6 +18,7 @@
 #include <vector>
 
 #include "bench/handshake.h"
+#include "bench/median.h"
 #include "lib/crypto/keys.h"
 #include "lib/crypto/random.h"
 
@@ -61,12 +62,6 @@ struct Measured {
   [[nodiscard]] double fastest() const {
     return *std::min_element(microseconds.begin(), microseconds.end());
   }
-  [[nodiscard]] double median() const {
-    auto sorted = microseconds;
-    const auto middle = sorted.begin() + static_cast<std::ptrdiff_t>(sorted.size() / 2);
-    std::nth_element(sorted.begin(), middle, sorted.end());
-    return *middle;
-  }
 };
 
 int run(unsigned rounds) {
@@ -91,9 +86,10 @@ int run(unsigned rounds) {
   fmt::print("{} rounds; microseconds\n\n", rounds);
   fmt::print("| | fastest | median | ratio of the fastest |\n| --- | --- | --- | --- |\n");
   const auto row = [](const Measured& measured, const Measured& bound) {
-    fmt::print("| {} | {:.1f} | {:.1f} | 1 |\n", bound.name, bound.fastest(), bound.median());
+    fmt::print("| {} | {:.1f} | {:.1f} | 1 |\n", bound.name, bound.fastest(),
+               median(bound.microseconds));
     fmt::print("| {} | {:.1f} | {:.1f} | {:.3f} |\n", measured.name, measured.fastest(),
-               measured.median(), measured.fastest() / bound.fastest());
+               median(measured.microseconds), measured.fastest() / bound.fastest());
   };
   row(responder, responder_multiplications);
   row(initiator, initiator_multiplications);

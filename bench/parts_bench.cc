@@ -28,6 +28,7 @@
 #include <vector>
 
 #include "bench/handshake.h"
+#include "bench/median.h"
 #include "bench/registration_gateway.h"
 #include "bench/registration_tickets.h"
 #include "gateway/storage/sqlite_storage.h"
@@ -51,12 +52,6 @@ struct Settings {
   unsigned in_flight = 64;
   unsigned registrations = 500;
 };
-
-double median(std::vector<double> values) {
-  const auto middle = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);
-  std::nth_element(values.begin(), middle, values.end());
-  return *middle;
-}
 
 /// A database of its own.
 class Ledger {

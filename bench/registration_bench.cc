@@ -16,6 +16,7 @@
 #include <thread>
 #include <vector>
 
+#include "bench/median.h"
 #include "bench/registration_gateway.h"
 #include "bench/registration_tickets.h"
 #include "lib/crypto/random.h"
@@ -148,12 +149,6 @@ Result measure(Contender& contender, unsigned concurrency, double seconds) {
              result.gateway_us, result.client_us, result.batch, result.failed);
   std::fflush(stdout);
   return result;
-}
-
-double median(std::vector<double> values) {
-  std::ranges::sort(values);
-  const std::size_t middle = values.size() / 2;
-  return values.size() % 2 == 1 ? values[middle] : (values[middle - 1] + values[middle]) / 2;
 }
 
 /// Whether every registration succeeded.

@@ -76,10 +76,4 @@ double minimum(const std::vector<double>& samples) {
   return std::ranges::min(samples);
 }
 
-double median(std::vector<double> samples) {
-  const auto middle = samples.begin() + static_cast<std::ptrdiff_t>(samples.size() / 2);
-  std::ranges::nth_element(samples, middle);
-  return *middle;
-}
-
 }  // namespace lp::bench

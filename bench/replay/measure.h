@@ -31,6 +31,5 @@ Samples measure(std::span<const Entrant> entrants, std::span<const TraceKind> tr
                 const Plan& plan);
 
 double minimum(const std::vector<double>& samples);
-double median(std::vector<double> samples);
 
 }  // namespace lp::bench

@@ -8,6 +8,7 @@
 #include <fstream>
 #include <limits>
 
+#include "bench/median.h"
 #include "lib/replay/dispatch.h"
 
 namespace lp::bench {

@@ -23,11 +23,6 @@ namespace json = boost::json;
 using ecash::Key;
 using ecash::KnownKeys;
 
-std::string refusal_json(std::string_view sentence) {
-  return json::serialize(
-      json::value{{"ok", false}, {"error", json::string_view(sentence.data(), sentence.size())}});
-}
-
 json::array rows(const char* state, const std::vector<Key>& keys) {
   json::array list = net::to_json(keys);
   for (auto& key : list)

@@ -6,6 +6,7 @@
 #include <optional>
 #include <utility>
 
+#include "gateway/app/status.h"
 #include "gateway/storage/address_pool.h"
 #include "gateway/wireguard/client_removal.h"
 #include "lib/base/encoding.h"
@@ -18,13 +19,8 @@ namespace json = boost::json;
 using control::Reply;
 using storage::Peer;
 
-std::string refusal(std::string_view sentence) {
-  return json::serialize(
-      json::value{{"ok", false}, {"error", json::string_view(sentence.data(), sentence.size())}});
-}
-
 std::string refusal(const storage::StorageError& error) {
-  return refusal("the database cannot be used: " + error.detail);
+  return refusal_json("the database cannot be used: " + error.detail);
 }
 
 std::string_view state(const Peer& peer) {
@@ -94,7 +90,7 @@ void show(const crypto::X25519Public& key, PeerParts parts, Reply reply) {
   parts.storage.find_peer(key, [key, &wireguard = parts.wireguard, reply = std::move(reply)](
                                    storage::StorageResult<std::optional<Peer>> found) mutable {
     if (!found) return reply(refusal(found.error()));
-    if (!*found) return reply(refusal("the database has no peer with this key"));
+    if (!*found) return reply(refusal_json("the database has no peer with this key"));
     auto answer = as_json(**found);
     answer["ok"] = true;
     wireguard.list_peers(
@@ -111,7 +107,7 @@ void remove(const crypto::X25519Public& key, PeerParts parts, Reply reply) {
       [try_again = std::move(parts.try_again),
        reply = std::move(reply)](storage::StorageResult<wireguard::ClientRemoval> removal) mutable {
         if (!removal) return reply(refusal(removal.error()));
-        if (!removal->noted) return reply(refusal("the database has no peer with this key"));
+        if (!removal->noted) return reply(refusal_json("the database has no peer with this key"));
         if (!removal->confirmed) try_again();
         reply(json::serialize(json::value{{"ok", true},
                                           {"existed", removal->existed},
@@ -131,11 +127,11 @@ void answer_peers(const std::vector<std::string>& words, PeerParts parts, Reply 
   }
   if ((request == "show" || request == "remove") && words.size() == 3) {
     const auto key = messages::parse_wg_public_key(words[2]);
-    if (!key) return reply(refusal("that is no WireGuard public key"));
+    if (!key) return reply(refusal_json("that is no WireGuard public key"));
     return request == "show" ? show(*key, std::move(parts), std::move(reply))
                              : remove(*key, std::move(parts), std::move(reply));
   }
-  reply(refusal("no such request"));
+  reply(refusal_json("no such request"));
 }
 
 }  // namespace lp::gateway::app

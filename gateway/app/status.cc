@@ -95,9 +95,12 @@ json::object parsed(std::string_view answer) {
 
 std::string answer_request(const std::vector<std::string>& words, const Status& status) {
   if (words.size() == 1 && words.front() == "status") return json::serialize(as_json(status));
-  return json::serialize(json::value{
-      {"ok", false},
-      {"error", words.empty() ? "an empty request" : "this gateway knows no such request"}});
+  return refusal_json(words.empty() ? "an empty request" : "this gateway knows no such request");
+}
+
+std::string refusal_json(std::string_view sentence) {
+  return json::serialize(
+      json::value{{"ok", false}, {"error", json::string_view(sentence.data(), sentence.size())}});
 }
 
 std::string status_text(std::string_view answer) {

@@ -38,6 +38,9 @@ struct Status {
 [[nodiscard]] std::string answer_request(const std::vector<std::string>& words,
                                          const Status& status);
 
+/// The answer that says no, with its sentence.
+[[nodiscard]] std::string refusal_json(std::string_view sentence);
+
 /// The text form of that answer to `status`, for people. None where it is no such answer.
 [[nodiscard]] std::string status_text(std::string_view answer);
 
