@@ -76,7 +76,7 @@ std::vector<char*> pointers(std::vector<std::string>& texts) {
 // Between fork and exec only async-signal-safe calls: the parent has threads.
 [[noreturn]] void become(const ChildOptions& options, const char* path, char** argv, char** envp,
                          int in, int out, int err, pid_t parent) {
-  ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+  ::prctl(PR_SET_PDEATHSIG, options.death_signal);
   if (::getppid() != parent) ::_exit(126);
   ::dup2(in, STDIN_FILENO);
   ::dup2(out, STDOUT_FILENO);
@@ -96,7 +96,7 @@ std::vector<char*> pointers(std::vector<std::string>& texts) {
         ::setuid(*options.user) != 0) {
       ::_exit(126);
     }
-    ::prctl(PR_SET_PDEATHSIG, SIGKILL);  // a change of user clears it
+    ::prctl(PR_SET_PDEATHSIG, options.death_signal);  // a change of user clears it
   }
   ::execve(path, argv, envp);
   ::_exit(127);

@@ -65,6 +65,8 @@ struct ChildOptions {
   std::optional<std::uint64_t> open_files_hard = std::nullopt;
   /// Runs as this user and group, where the test runs as root.
   std::optional<uid_t> user = std::nullopt;
+  /// Sent to it when the thread that started it ends; 9 leaves it no choice.
+  int death_signal = 9;
 };
 
 /// How a child ended: exactly one of the two.
