@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <chrono>
 #include <cstdint>
 #include <string>
 #include <system_error>
@@ -79,8 +80,22 @@ Status harden(Connection& connection) {
   return connection.execute("PRAGMA foreign_keys = ON; PRAGMA cell_size_check = ON");
 }
 
+/// A new database needs to be had alone for a moment to become a WAL one. Where several processes
+/// open it at that moment, each holds the read lock that the others wait for, and SQLite tells one
+/// of them at once, without its busy handler, to let go and try again.
+Result<std::string> switch_to_wal(Connection& connection) {
+  const auto since = std::chrono::steady_clock::now();
+  LockPatience patience;
+  for (int attempt = 0;; ++attempt) {
+    auto mode = connection.query_text("PRAGMA journal_mode = WAL");
+    if (mode || mode.error().kind != Error::Kind::busy) return mode;
+    if (std::chrono::steady_clock::now() - since >= LockPatience::normal) return mode;
+    if (!patience.wait(attempt)) return mode;
+  }
+}
+
 Status make_durable(Connection& connection) {
-  auto mode = connection.query_text("PRAGMA journal_mode = WAL");
+  auto mode = switch_to_wal(connection);
   if (!mode) return std::unexpected(std::move(mode.error()));
   if (*mode != "wal") {
     return fail(Error::Kind::unavailable,

@@ -5,6 +5,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <barrier>
 #include <fstream>
 #include <functional>
 #include <string>
@@ -280,6 +281,24 @@ TEST_F(OpenTest, StoragesThatCreateTheDatabaseTogetherAgree) {
     thread.join();
   EXPECT_EQ(Rows(path()).count("wireguard_peers"), 100);
   expect_invariants(path());
+}
+
+// They meet in the moment in which the new file becomes a WAL database, once in some tens of
+// rounds.
+TEST_F(OpenTest, StoragesThatOpenANewDatabaseAtOnceAreRefusedAsLocked) {
+  for (int round = 0; round < 30; ++round) {
+    auto shared = options();
+    shared.path += std::to_string(round);
+    std::barrier together(4);
+    std::vector<std::jthread> threads;
+    for (int i = 0; i < 4; ++i) {
+      threads.emplace_back([&] {
+        together.arrive_and_wait();
+        const auto storage = open_sqlite(shared);
+        EXPECT_TRUE(storage) << storage.error().detail;
+      });
+    }
+  }
 }
 
 }  // namespace
