@@ -1,5 +1,5 @@
 // The gateway's database, behind one interface (docs/storage.md). SQLite serves one instance,
-// PostgreSQL will serve several.
+// PostgreSQL several.
 //
 // Calls return at once; the work happens on the storage's own threads, and `Done` is called there,
 // exactly once for each call, also at shutdown. Only what is not taken on (busy, invalid,
@@ -49,6 +49,15 @@ struct AddressPair {
   friend bool operator==(const AddressPair&, const AddressPair&) = default;
 };
 
+/// An instance of this gateway that serves clients: several may share one database.
+struct ServingInstance {
+  std::string name{};
+  crypto::X25519Public wireguard_public_key{};
+  std::string announced_host{};  ///< an address; IPv6 without brackets
+  std::uint16_t announced_port = 0;
+  friend bool operator==(const ServingInstance&, const ServingInstance&) = default;
+};
+
 /// One verified ticket to be taken for its owner.
 struct Acceptance {
   Owner owner;
@@ -76,6 +85,10 @@ struct AcceptanceResult {
   /// Where accepted: false for a peer whose balance this ticket leaves at zero or below. Such a
   /// peer stays out of WireGuard.
   bool has_bandwidth = true;
+  /// dVPN: the *other* instance that has this client's peer, where another one has. The ticket
+  /// counts there; the peer is not to be added to this instance's WireGuard, and the client gets
+  /// that instance's key and endpoint.
+  std::optional<ServingInstance> served_by{};
 };
 
 /// What a nullifier was spent for.
@@ -84,6 +97,7 @@ struct SpentTicket {
   ClientRowId client_id = 0;  ///< 0 where the client has been removed since
   std::int64_t amount = 0;
   std::optional<AddressPair> addresses{};
+  std::optional<ServingInstance> served_by{};  ///< as in AcceptanceResult
 };
 
 /// What has gone through a peer's tunnel, in bytes, as the WireGuard device counts it: from the
@@ -188,7 +202,8 @@ class Storage {
   virtual void compensate(const Owner& owner, const messages::Nullifier& nullifier, UnixSeconds now,
                           Done<Compensated> done) = 0;
 
-  /// Peers, those that belong into WireGuard and those that do not.
+  /// Peers, those that belong into WireGuard and those that do not. These and all that follows
+  /// concern this instance's peers alone.
   virtual void list_peers(PeerPage page, Done<std::vector<Peer>> done) = 0;
   virtual void find_peer(const crypto::X25519Public& key, Done<std::optional<Peer>> done) = 0;
   /// Metering, one transaction for all of `usage`, which should be some hundreds: `bytes` move from
