@@ -104,6 +104,11 @@ Outcome<std::vector<Endpoint>> resolve(const std::string& host, std::uint16_t po
   if (const auto literal = Endpoint::from_literal(host, port)) {
     return select(host, {*literal}, port, family);
   }
+  const auto timeout = [&] {
+    return fail(Stage::resolve, ProbeCode::dns_timeout,
+                fmt::format("{}: no answer from the resolver", printable(host, 100)));
+  };
+  if (deadline <= std::chrono::steady_clock::now()) return timeout();
   auto lookup = std::make_shared<Lookup>();
   lookup->host = host;
   lookup->done = Descriptor(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
@@ -122,8 +127,7 @@ Outcome<std::vector<Endpoint>> resolve(const std::string& host, std::uint16_t po
       return fail(Stage::resolve, ProbeCode::interrupted, "interrupted by a signal");
     case Wait::timeout:
     case Wait::failed:
-      return fail(Stage::resolve, ProbeCode::dns_timeout,
-                  fmt::format("{}: no answer from the resolver", printable(host, 100)));
+      return timeout();
   }
   const std::lock_guard lock(lookup->mutex);
   if (lookup->error != 0) return std::unexpected(lookup_error(*lookup));

@@ -128,7 +128,9 @@ std::expected<void, Refusal> TcpServer::listen(const tcp::endpoint& endpoint) {
 
 void TcpServer::run() noexcept {
   if (options_.niceness != 0) {
-    (void)::setpriority(PRIO_PROCESS, static_cast<id_t>(::gettid()), options_.niceness);
+    const int own =
+        ::getpriority(PRIO_PROCESS, 0);  // whoever started the program may have been nice
+    (void)::setpriority(PRIO_PROCESS, static_cast<id_t>(::gettid()), own + options_.niceness);
   }
   for (;;) {
     try {

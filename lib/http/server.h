@@ -59,7 +59,7 @@ struct ServerOptions {
   /// For a whole request, from the moment it is waited for; no trickle of bytes renews it.
   std::chrono::milliseconds read_deadline{10'000};
   std::chrono::milliseconds write_deadline{10'000};  ///< for a whole answer
-  int niceness = 0;                                  ///< of the thread
+  int niceness = 0;                                  ///< of the thread, on top of the program's
 };
 
 /// Functions may be called from any thread but the server's own. The destructor shuts down.

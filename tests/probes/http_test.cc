@@ -254,7 +254,7 @@ TEST(ResolveTest, NameThatCannotExistIsAnErrorOfItsStage) {
   EXPECT_EQ(name(result.error().code).substr(0, 4), "dns_");
 }
 
-TEST(ResolveTest, DeadlineEndsAQuestionThatIsNotAnswered) {
+TEST(ResolveTest, QuestionIsAskedAfterItsDeadline) {
   const auto result = resolve("does-not-exist.invalid", 7, Family::any, MonotonicTime::min(), -1);
   ASSERT_FALSE(result);
   EXPECT_EQ(name(result.error().code), "dns_timeout");

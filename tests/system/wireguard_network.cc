@@ -93,8 +93,12 @@ void WireguardGo::start() {
     throw std::runtime_error("wireguard-go does not start " + interface_ + ": " + child_->output() +
                              child_->error_output());
   }
-  for (const auto& address : addresses_)
-    run_command({"ip", "address", "add", address, "dev", interface_});
+  for (const auto& address : addresses_) {
+    std::vector<std::string> command{"ip", "address", "add", address, "dev", interface_};
+    // Until an IPv6 address is known to be nobody else's, another interface's is taken as a source.
+    if (address.find(':') != std::string::npos) command.emplace_back("nodad");
+    run_command(std::move(command));
+  }
   run_command({"ip", "link", "set", interface_, "up"});
 }
 
