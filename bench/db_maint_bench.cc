@@ -18,13 +18,13 @@
 #include <vector>
 
 #include "lib/crypto/random.h"
+#include "tests/gateway/storage/fixture.h"
 #include "tests/system/gateway_process.h"
-#include "tests/tools/db_maint/rows.h"
 
 namespace {
 
 using Clock = std::chrono::steady_clock;
-using lp::db_maint::test::Rows;
+using lp::gateway::storage::test::Rows;
 
 struct Settings {
   int tickets_of_a_peer = 10;  ///< half of them long expired

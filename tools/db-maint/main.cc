@@ -1,12 +1,11 @@
-#include <fcntl.h>
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include <cerrno>
 #include <cstdio>
 #include <exception>
 #include <system_error>
 
+#include "lib/cli/standard_streams.h"
 #include "tools/db-maint/commands.h"
 #include "tools/db-maint/interrupt.h"
 #include "tools/db-maint/textfile.h"
@@ -14,13 +13,6 @@
 
 namespace lp::db_maint {
 namespace {
-
-/// A closed standard stream would give its number to the database.
-void open_standard_streams() {
-  for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; ++fd) {
-    if (::fcntl(fd, F_GETFD) < 0) (void)::open("/dev/null", O_RDWR);
-  }
-}
 
 Report execute(Store& store, const Options& options, UnixSeconds now) {
   switch (options.command) {
@@ -128,7 +120,7 @@ int print(const Options& options, const Report& report) {
 }
 
 int db_maint_main(int argc, const char* const* argv) {
-  open_standard_streams();
+  cli::open_standard_streams();
   // Libraries throw where memory or the system fails.
   try {
     const auto options = parse_options(argc, argv);

@@ -6,6 +6,8 @@
 #include <cstdio>
 #include <map>
 
+#include "lib/cli/commands.h"
+#include "lib/cli/completion.h"
 #include "tools/db-maint/failure.h"
 #include "tools/db-maint/values.h"
 
@@ -37,12 +39,13 @@ class CommandLine {
       const bool printed = app_.exit(done) == 0 && std::fflush(stdout) == 0;
       return std::unexpected(ParseEnd{printed ? 0 : exit_status::cannot_create});
     } catch (const CLI::ExtrasError& error) {
-      return usage(unknown_argument(error.what()));
+      return usage(cli::unknown_argument(app_, error.what()));
     } catch (const CLI::ParseError& error) {
       return usage(error.what());
     }
+    if (completion_.parsed()) return print_completion();
     if (app_.get_subcommands().empty()) {
-      return usage(fmt::format("a command is missing: {}", command_names()));
+      return usage(fmt::format("a command is missing: {}", cli::commands_of(app_)));
     }
     for (const auto& [app, command] : commands_) {
       if (app->parsed()) options_.command = command;
@@ -54,6 +57,13 @@ class CommandLine {
   }
 
  private:
+  [[nodiscard]] std::unexpected<ParseEnd> print_completion() const {
+    const std::string script = completion_.script(
+        {{"--format", {.words = {"text", "json", "csv"}}}, {"--storage", {.files = true}}});
+    const bool printed = std::fputs(script.c_str(), stdout) >= 0 && std::fflush(stdout) == 0;
+    return std::unexpected(ParseEnd{printed ? 0 : exit_status::cannot_create});
+  }
+
   std::vector<CLI::App*> all_commands() const {
     std::vector<CLI::App*> all;
     all.reserve(commands_.size());
@@ -132,29 +142,8 @@ class CommandLine {
         ->required();
   }
 
-  [[nodiscard]] std::string command_names() const {
-    std::string names;
-    for (const CLI::App* command : all_commands())
-      names += (names.empty() ? "" : ", ") + command->get_name();
-    return names;
-  }
-
-  /// Names the first argument that nothing took.
-  [[nodiscard]] std::string unknown_argument(std::string_view otherwise) const {
-    const auto left = app_.remaining(true);
-    if (left.empty()) return std::string(otherwise);
-    const std::string& word = left.front();
-    if (word.starts_with("-"))
-      return fmt::format("unknown flag {}", word.substr(0, word.find('=')));
-    if (!app_.get_subcommands().empty()) return fmt::format("unexpected argument \"{}\"", word);
-    return fmt::format("there is no command \"{}\", but {}", word, command_names());
-  }
-
   [[nodiscard]] std::unexpected<ParseEnd> usage(std::string_view sentence) const {
-    const auto given = app_.get_subcommands();
-    fmt::print(stderr, "lp-db-maint: {}\nTry lp-db-maint {}--help\n", printable(sentence),
-               given.empty() ? "" : given.front()->get_name() + " ");
-    return std::unexpected(ParseEnd{exit_status::usage});
+    return std::unexpected(ParseEnd{cli::wrong_usage(app_, sentence)});
   }
 
   Options options_;
@@ -177,6 +166,7 @@ class CommandLine {
       {report_, Command::report},   {stats_, Command::stats},
       {check_, Command::check},     {backup_, Command::backup},
       {vacuum_, Command::vacuum},   {migrate_, Command::migrate}};
+  cli::CompletionCommand completion_{app_};
 };
 
 }  // namespace

@@ -1,9 +1,7 @@
-#include <fcntl.h>
-#include <unistd.h>
-
 #include <cstdio>
 #include <exception>
 
+#include "lib/cli/standard_streams.h"
 #include "lib/crypto/random.h"
 #include "lib/log/log.h"
 #include "tools/issuer/commands.h"
@@ -12,14 +10,6 @@
 
 namespace lp::issuer {
 namespace {
-
-/// A closed standard stream would give its number to the next file that is opened, and the ready
-/// line would go into a database.
-void open_standard_streams() {
-  for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; ++fd) {
-    if (::fcntl(fd, F_GETFD) < 0) (void)::open("/dev/null", O_RDWR);
-  }
-}
 
 Outcome execute(const Options& options) {
   switch (options.command) {
@@ -49,7 +39,7 @@ int report(const Outcome& outcome) {
 }
 
 int issuer_main(int argc, const char* const* argv) {
-  open_standard_streams();
+  cli::open_standard_streams();
   // Libraries throw where memory or the system fails; nothing off the network gets here.
   try {
     if (!crypto::initialise()) {

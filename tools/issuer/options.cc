@@ -8,6 +8,8 @@
 #include <vector>
 
 #include "lib/base/exit_code.h"
+#include "lib/cli/commands.h"
+#include "lib/cli/completion.h"
 #include "lib/ecash/contract_address.h"
 #include "tools/issuer/values.h"
 
@@ -45,15 +47,23 @@ class CommandLine {
       const bool printed = app_.exit(done) == 0 && std::fflush(stdout) == 0;
       return std::unexpected(ParseEnd{printed ? 0 : static_cast<int>(ExitCode::cannot_create)});
     } catch (const CLI::ExtrasError& error) {
-      return usage(unknown_argument(error.what()));
+      return usage(cli::unknown_argument(app_, error.what()));
     } catch (const CLI::ParseError& error) {
       return usage(error.what());
     }
+    if (completion_.parsed()) return print_completion();
     if (auto sense = finish(); !sense) return usage(sense.error());
     return options_;
   }
 
  private:
+  [[nodiscard]] std::unexpected<ParseEnd> print_completion() const {
+    const std::string script = completion_.script(
+        {{"--log-level", {.words = {"trace", "debug", "info", "warning", "error", "off"}}}});
+    const bool printed = std::fputs(script.c_str(), stdout) >= 0 && std::fflush(stdout) == 0;
+    return std::unexpected(ParseEnd{printed ? 0 : static_cast<int>(ExitCode::cannot_create)});
+  }
+
   std::vector<CLI::App*> all_commands() {
     return {&app_,       init_,         run_,  token_,      token_add_,
             token_list_, token_revoke_, keys_, keys_rotate_};
@@ -140,8 +150,8 @@ class CommandLine {
 
   /// What the flags mean together.
   std::expected<void, std::string> finish() {
-    if (const CLI::App& last = last_command(); &last == &app_ || &last == token_) {
-      return std::unexpected(fmt::format("a command is missing: {}", commands_of(last)));
+    if (const CLI::App& last = cli::last_command(app_); &last == &app_ || &last == token_) {
+      return std::unexpected(fmt::format("a command is missing: {}", cli::commands_of(last)));
     }
     options_.command = command();
     if (!options_.contract.empty() && !ecash::is_contract_address(options_.contract)) {
@@ -212,41 +222,8 @@ class CommandLine {
     return keys_rotate_->parsed() ? Command::keys_rotate : Command::keys_list;
   }
 
-  /// The command that was given, as far as the words went: `token` of "token dance".
-  [[nodiscard]] const CLI::App& last_command() const {
-    const CLI::App* last = &app_;
-    while (!last->get_subcommands().empty())
-      last = last->get_subcommands().front();
-    return *last;
-  }
-
-  /// "add, list, revoke"
-  [[nodiscard]] static std::string commands_of(const CLI::App& app) {
-    std::string names;
-    for (const CLI::App* command : app.get_subcommands({}))
-      names += (names.empty() ? "" : ", ") + command->get_name();
-    return names;
-  }
-
-  /// Names the first argument that nothing took.
-  [[nodiscard]] std::string unknown_argument(std::string_view otherwise) const {
-    const auto left = app_.remaining(true);
-    if (left.empty()) return std::string(otherwise);
-    const std::string& word = left.front();
-    if (word.starts_with("-"))
-      return fmt::format("unknown flag {}", word.substr(0, word.find('=')));
-    const std::string commands = commands_of(last_command());
-    if (commands.empty()) return fmt::format("unexpected argument \"{}\"", word);
-    return fmt::format("there is no command \"{}\", but {}", word, commands);
-  }
-
   [[nodiscard]] std::unexpected<ParseEnd> usage(std::string_view sentence) const {
-    std::string command;
-    for (const CLI::App* app = &last_command(); app != nullptr; app = app->get_parent())
-      command.insert(0, app->get_name() + " ");
-    std::fprintf(stderr, "lp-issuer: %s\nTry %s--help\n", std::string(sentence).c_str(),
-                 command.c_str());
-    return std::unexpected(ParseEnd{static_cast<int>(ExitCode::usage)});
+    return std::unexpected(ParseEnd{cli::wrong_usage(app_, sentence)});
   }
 
   Options options_;
@@ -267,6 +244,7 @@ class CommandLine {
   CLI::App* keys_ = app_.add_subcommand("keys", "Epochs, their expiry and public keys");
   CLI::App* keys_rotate_ =
       keys_->add_subcommand("rotate", "Add an epoch after the newest, before it is due");
+  cli::CompletionCommand completion_{app_};
   CLI::Option* port_ = nullptr;
 };
 

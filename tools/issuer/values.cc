@@ -3,63 +3,24 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <array>
-#include <charconv>
-#include <ctime>
 #include <utility>
 
 #include "lib/crypto/random.h"
 
 namespace lp::issuer {
-namespace {
-
-constexpr std::array<std::pair<char, std::uint64_t>, 4> units{
-    {{'d', 86'400}, {'h', 3'600}, {'m', 60}, {'s', 1}}};
-
-/// Decimal digits only.
-std::optional<std::uint64_t> parse_digits(std::string_view text) noexcept {
-  std::uint64_t value = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (text.empty() || error != std::errc{} || end != text.data() + text.size()) return std::nullopt;
-  return value;
-}
-
-}  // namespace
 
 Parsed<std::uint64_t> parse_duration(std::string_view text, std::uint64_t least,
                                      std::uint64_t most) {
-  std::string_view digits = text;
-  std::uint64_t factor = 1;
-  for (const auto& [letter, seconds] : units) {
-    if (!text.ends_with(letter)) continue;
-    factor = seconds;
-    digits.remove_suffix(1);
-  }
-  const auto value = parse_digits(digits);
-  if (!value || *value > most || *value * factor < least || *value * factor > most) {
+  const auto value = cli::parse_duration(text, 1, most);
+  if (!value || *value < least) {
     return std::unexpected(fmt::format("must be from {} to {}, written as 7d, 36h, 90m or 45s",
-                                       print_duration(least), print_duration(most)));
+                                       cli::print_duration(least), cli::print_duration(most)));
   }
-  return *value * factor;
-}
-
-std::string print_duration(std::uint64_t seconds) {
-  for (const auto& [letter, unit] : units) {
-    if (seconds != 0 && seconds % unit == 0) return fmt::format("{}{}", seconds / unit, letter);
-  }
-  return "0s";
-}
-
-std::string print_time(UnixSeconds time) {
-  const auto seconds = static_cast<std::time_t>(time);
-  std::tm utc{};
-  if (::gmtime_r(&seconds, &utc) == nullptr) return fmt::format("{}", time);
-  return fmt::format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}Z", utc.tm_year + 1900, utc.tm_mon + 1,
-                     utc.tm_mday, utc.tm_hour, utc.tm_min, utc.tm_sec);
+  return *value;
 }
 
 Parsed<std::int64_t> parse_allowance(std::string_view text) {
-  const auto value = parse_digits(text);
+  const auto value = cli::parse_digits(text);
   if (!value || *value > static_cast<std::uint64_t>(max_allowance)) {
     return std::unexpected(fmt::format("must be a whole number up to {}", max_allowance));
   }

@@ -1,30 +1,23 @@
-// Texts of flags and what they stand for. A text that does not fit is answered with what it must
-// be, as the end of a sentence.
+// Texts of flags and what they stand for, beyond what every program has (lib/cli/values.h).
 #pragma once
 
 #include <cstdint>
-#include <expected>
 #include <span>
 #include <string>
 #include <string_view>
 
-#include "lib/base/clock.h"
+#include "lib/cli/values.h"
 #include "tools/issuer/store.h"
 
 namespace lp::issuer {
 
-template <typename T>
-using Parsed = std::expected<T, std::string>;
+using cli::Parsed;
+using cli::print_duration;
+using cli::print_time;
 
 /// "7d", "36h", "90m", "45s", or seconds alone; between `least` and `most` seconds.
 [[nodiscard]] Parsed<std::uint64_t> parse_duration(std::string_view text, std::uint64_t least,
                                                    std::uint64_t most);
-/// The shortest of these forms.
-[[nodiscard]] std::string print_duration(std::uint64_t seconds);
-
-/// "2026-11-21T23:45:00Z"
-[[nodiscard]] std::string print_time(UnixSeconds time);
-
 /// The most tickets that a token may be allowed.
 inline constexpr std::int64_t max_allowance = 1'000'000'000;
 [[nodiscard]] Parsed<std::int64_t> parse_allowance(std::string_view text);

@@ -15,17 +15,6 @@ bool long_run() {
   return value != nullptr && std::string_view(value) == "1";
 }
 
-ByteArray<32> bytes32(std::uint64_t seed) {
-  ByteArray<32> bytes{};
-  std::uint64_t word = seed;
-  for (std::size_t i = 0; i < 32; i += 8) {
-    word = (word + 0x9e3779b97f4a7c15U) * 0xbf58476d1ce4e5b9U;
-    word ^= word >> 29U;
-    store_le(bytes.data() + i, word);
-  }
-  return bytes;
-}
-
 Database::Database() : path_(dir_ / "gateway.sqlite") {
   (void)open();
 }

@@ -11,11 +11,14 @@
 #include <vector>
 
 #include "gateway/storage/sqlite_storage.h"
+#include "tests/gateway/storage/fixture.h"
 #include "tests/support/process.h"
-#include "tests/tools/db_maint/rows.h"
 
 namespace lp::db_maint::test {
 
+using gateway::storage::test::bytes32;
+using gateway::storage::test::Rows;
+using gateway::storage::test::ticket_amount;
 using lp::test::Child;
 using lp::test::Finished;
 using lp::test::TempDir;
@@ -23,12 +26,8 @@ using lp::test::TempDir;
 inline constexpr std::int64_t day = 86'400;
 /// What ages are judged by, some time before the clock's now: `--as-of`.
 inline constexpr std::int64_t now = 1'760'000'000;
-inline constexpr std::int64_t ticket_amount = 500'000'000;
 
 [[nodiscard]] bool long_run();
-
-/// 32 bytes that a number tells.
-[[nodiscard]] ByteArray<32> bytes32(std::uint64_t seed);
 
 /// A gateway's database in a directory of its own.
 class Database {

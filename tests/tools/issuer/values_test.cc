@@ -31,13 +31,6 @@ TEST(Duration, ThatIsNoneOrOutOfRangeIsRefused) {
   }
 }
 
-TEST(Duration, IsPrintedInItsGreatestWholeUnit) {
-  EXPECT_EQ(print_duration(604'800), "7d");
-  EXPECT_EQ(print_duration(90'000), "25h");
-  EXPECT_EQ(print_duration(61), "61s");
-  EXPECT_EQ(print_duration(0), "0s");
-}
-
 TEST(Allowance, ThatIsNoneIsRefused) {
   EXPECT_EQ(parse_allowance("0"), 0);
   EXPECT_EQ(parse_allowance("1000000000"), 1'000'000'000);
