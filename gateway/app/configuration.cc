@@ -30,7 +30,12 @@ std::expected<config::Resolved, Refusal> load_settings(const SettingsSource& sou
   layers.from_environment = environment();
   if (source.ephemeral) {
     layers.from_environment.erase("data_dir");
-    return config::resolve(layers, *source.ephemeral);
+    auto resolved = config::resolve(layers, *source.ephemeral);
+    if (resolved && on_postgres(resolved->settings)) {
+      return refuse(ExitCode::configuration,
+                    "--ephemeral leaves nothing behind: it goes with no PostgreSQL database");
+    }
+    return resolved;
   }
   const auto file = source.config_file.value_or(config_file(initial_data_dir(source.flags)));
   auto from_file = config::read_file(file, source.config_file.has_value());

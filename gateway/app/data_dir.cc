@@ -12,6 +12,8 @@
 #include <string>
 #include <utility>
 
+#include "lib/postgres/url.h"
+
 namespace lp::gateway::app {
 namespace {
 
@@ -56,6 +58,12 @@ std::filesystem::path database_file(const Settings& settings) {
   constexpr std::string_view scheme = "sqlite:";
   if (settings.storage.empty()) return within(settings, "gateway.sqlite");
   return within(settings, settings.storage.substr(scheme.size()));
+}
+
+std::string database_name(const Settings& settings) {
+  if (!on_postgres(settings)) return "sqlite:" + database_file(settings).string();
+  const auto url = postgres::Url::parse(settings.storage);
+  return url ? url->display() : std::string();
 }
 
 ProcessLock::ProcessLock(ProcessLock&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}

@@ -17,7 +17,10 @@ namespace lp::gateway::app {
 [[nodiscard]] std::filesystem::path key_cache_file(const std::filesystem::path& data_dir);
 /// Empty where the system's trust store is meant.
 [[nodiscard]] std::filesystem::path chain_ca_file(const Settings& settings);
+/// Of SQLite; not where the settings name a PostgreSQL database.
 [[nodiscard]] std::filesystem::path database_file(const Settings& settings);
+/// Whatever database the settings name, for people: no password.
+[[nodiscard]] std::string database_name(const Settings& settings);
 
 /// A file that is locked for as long as this, or the process, lives, with the process id in it.
 class ProcessLock {

@@ -167,12 +167,17 @@ Started Gateway::Impl::read_keys() {
 
 Started Gateway::Impl::start_parts(const Overrides& overrides) {
   clock = overrides.make_clock ? overrides.make_clock() : std::make_unique<SystemWallClock>();
-  auto taken = ProcessLock::take_database(database_file(settings));
-  if (!taken) return std::unexpected(taken.error());
-  database_lock = std::move(*taken);
-  auto opened = open_storage(settings, overrides.commit_each_registration);
+  if (!on_postgres(settings)) {  // which has a lock of its own on the instance's name
+    auto taken = ProcessLock::take_database(database_file(settings));
+    if (!taken) return std::unexpected(taken.error());
+    database_lock = std::move(*taken);
+  }
+  auto opened = open_storage(settings, wireguard_public_key, overrides.commit_each_registration);
   if (!opened) return std::unexpected(opened.error());
   storage = std::move(*opened);
+  if (on_postgres(settings)) {
+    log::info(fmt::format("instance {} on {}", settings.instance, database_name(settings)));
+  }
 
   if (auto started = start_verifier(overrides); !started) return started;
 
@@ -336,6 +341,8 @@ Status Gateway::Impl::status() const {
           .mock_ecash = verifier->is_mock(),
           .active_connections = server->active_connections(),
           .registrations_in_flight = registrar->in_flight(),
+          .database = database_name(settings),
+          .instance = settings.instance,
           .storage = storage->stats(),
           .wireguard_healthy = wireguard->healthy(),
           .wireguard_peers = wireguard->peer_count(),

@@ -11,6 +11,7 @@
 
 #include "gateway/app/data_dir.h"
 #include "gateway/app/key_file.h"
+#include "gateway/storage/postgres_storage.h"
 #include "gateway/storage/sqlite_storage.h"
 #include "gateway/wireguard/device.h"
 #include "lib/base/encoding.h"
@@ -131,13 +132,26 @@ std::expected<std::unique_ptr<ecash::EcashManager>, Refusal> start_ecash(
 }
 
 std::expected<std::unique_ptr<storage::Storage>, Refusal> open_storage(
-    const Settings& settings, bool commit_each_registration) {
-  const auto path = database_file(settings);
-  if (auto checked = check_database_file(path); !checked) return std::unexpected(checked.error());
-  auto opened = storage::open_sqlite({.path = path,
-                                      .ipv4_pool = settings.ipv4_pool,
-                                      .ipv6_pool = settings.ipv6_pool,
-                                      .commit_each = commit_each_registration});
+    const Settings& settings, const crypto::X25519Public& wireguard_public_key,
+    bool commit_each_registration) {
+  if (!on_postgres(settings)) {
+    const auto checked = check_database_file(database_file(settings));
+    if (!checked) return std::unexpected(checked.error());
+  }
+  auto opened = on_postgres(settings)
+                    ? storage::open_postgres(
+                          {.url = settings.storage,
+                           .instance = {.name = settings.instance,
+                                        .wireguard_public_key = wireguard_public_key,
+                                        .announced_host = settings.wireguard_announced_address,
+                                        .announced_port = settings.wireguard_announced_port},
+                           .ipv4_pool = settings.ipv4_pool,
+                           .ipv6_pool = settings.ipv6_pool,
+                           .commit_each = commit_each_registration})
+                    : storage::open_sqlite({.path = database_file(settings),
+                                            .ipv4_pool = settings.ipv4_pool,
+                                            .ipv6_pool = settings.ipv6_pool,
+                                            .commit_each = commit_each_registration});
   if (opened) return std::move(*opened);
   return std::unexpected(Refusal{exit_code(opened.error().kind), opened.error().detail});
 }

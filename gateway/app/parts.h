@@ -27,7 +27,9 @@ namespace lp::gateway::app {
 [[nodiscard]] std::expected<std::unique_ptr<ecash::EcashManager>, Refusal> start_ecash(
     const Settings& settings, const crypto::Identity& gateway, const WallClock& clock,
     metrics::Metrics& metrics);
+/// SQLite or PostgreSQL; on the latter other instances tell clients of this one's WireGuard key.
 [[nodiscard]] std::expected<std::unique_ptr<storage::Storage>, Refusal> open_storage(
-    const Settings& settings, bool commit_each_registration = false);
+    const Settings& settings, const crypto::X25519Public& wireguard_public_key,
+    bool commit_each_registration = false);
 
 }  // namespace lp::gateway::app

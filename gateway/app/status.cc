@@ -29,7 +29,7 @@ json::value as_json(const ReloadableSettings& limits) {
           {"log_level", limits.log_level}};
 }
 
-json::value as_json(const storage::StorageStats& stats) {
+json::object as_json(const storage::StorageStats& stats) {
   return {{"healthy", stats.healthy},
           {"unhealthy_reason", stats.unhealthy_reason},
           {"transactions", stats.transactions},
@@ -41,6 +41,9 @@ json::value as_json(const storage::StorageStats& stats) {
 }
 
 json::value as_json(const Status& status) {
+  json::object database{{"database", status.database}, {"instance", status.instance}};
+  for (auto& member : as_json(status.storage))
+    database.insert(member);
   const auto uptime = std::chrono::duration_cast<std::chrono::seconds>(status.uptime).count();
   return {{"ok", true},
           {"version", status.version},
@@ -57,7 +60,7 @@ json::value as_json(const Status& status) {
           {"warnings", json::value_from(status.warnings)},
           {"active_connections", status.active_connections},
           {"registrations_in_flight", status.registrations_in_flight},
-          {"storage", as_json(status.storage)},
+          {"storage", std::move(database)},
           {"wireguard",
            {{"healthy", status.wireguard_healthy},
             {"peers", status.wireguard_peers},

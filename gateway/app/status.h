@@ -25,6 +25,8 @@ struct Status {
   bool mock_ecash = false;
   std::size_t active_connections = 0;
   std::size_t registrations_in_flight = 0;
+  std::string database;  ///< as people may see it: without a password
+  std::string instance;  ///< empty on SQLite
   storage::StorageStats storage;
   bool wireguard_healthy = false;
   std::size_t wireguard_peers = 0;

@@ -96,6 +96,27 @@ std::string_view covered_address(const std::vector<std::string>& addresses) {
   return {};
 }
 
+/// Several instances on one database must be told apart, and each other's clients sent the right
+/// way.
+std::expected<void, Refusal> check_storage_combination(const Settings& settings) {
+  if (!on_postgres(settings)) {
+    if (settings.instance.empty()) return {};
+    return refuse(
+        "instance is set, and storage is SQLite, which one gateway has for itself: leave it out");
+  }
+  if (settings.instance.empty()) {
+    return refuse(
+        "storage is PostgreSQL, which several instances may share: set instance to the name of "
+        "this one");
+  }
+  if (settings.wireguard_announced_address.empty()) {
+    return refuse(
+        "storage is PostgreSQL: set wireguard_announced_address, for other instances tell clients "
+        "of this one's endpoint");
+  }
+  return {};
+}
+
 }  // namespace
 
 std::expected<Layer, Refusal> read_file(const std::filesystem::path& path, bool required) {
@@ -216,7 +237,7 @@ std::expected<void, Refusal> check_combination(const Settings& settings) {
                       url->to_string()));
     }
   }
-  return {};
+  return check_storage_combination(settings);
 }
 
 }  // namespace lp::gateway::config

@@ -85,11 +85,17 @@ std::string toml_value(const Setting& setting, const Texts& texts) {
 }
 
 bool holds_secret(const Setting& setting, const Texts& texts) {
+  if (setting.without_secret != nullptr) {
+    return setting.without_secret(texts.front()) != texts.front();
+  }
   return setting.secret && texts.front() != "none" && texts.front() != "identity";
 }
 
 std::string shown_value(const Setting& setting, const Settings& settings) {
   const Texts texts = setting.print(settings);
+  if (setting.without_secret != nullptr) {
+    return toml_value(setting, {setting.without_secret(texts.front())});
+  }
   return holds_secret(setting, texts) ? fmt::format("\"{}\"", redacted)
                                       : toml_value(setting, texts);
 }

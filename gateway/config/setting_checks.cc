@@ -6,10 +6,12 @@
 
 #include "gateway/config/log.h"
 #include "gateway/config/values.h"
+#include "gateway/storage/postgres_storage.h"
 #include "lib/base/encoding.h"
 #include "lib/base/secret.h"
 #include "lib/ecash/contract_address.h"
 #include "lib/net/fetch.h"
+#include "lib/postgres/url.h"
 
 namespace lp::gateway::config {
 namespace {
@@ -71,7 +73,16 @@ Assigned check_storage(const std::string& value) {
   if (value.starts_with("sqlite:") && value.size() > 7 && value.find('\0') == std::string::npos) {
     return {};
   }
-  return must("sqlite:PATH");
+  if (postgres::Url::looks_like(value)) {
+    const auto url = postgres::Url::parse(value);
+    return url ? Assigned{} : std::unexpected(url.error().detail);
+  }
+  return must("sqlite:PATH or postgresql://USER@HOST/NAME");
+}
+
+Assigned check_instance(const std::string& value) {
+  if (value.empty() || storage::is_instance_name(value)) return {};
+  return must("a name: 1 to 63 letters, digits, dots, hyphens and underscores");
 }
 
 Assigned check_interface(const std::string& value) {

@@ -19,6 +19,7 @@ using Assigned = std::expected<void, std::string>;
 [[nodiscard]] Assigned check_ipv4_pool(const std::string& value);
 [[nodiscard]] Assigned check_ipv6_pool(const std::string& value);
 [[nodiscard]] Assigned check_storage(const std::string& value);
+[[nodiscard]] Assigned check_instance(const std::string& value);
 [[nodiscard]] Assigned check_interface(const std::string& value);
 [[nodiscard]] Assigned check_preshared_key(const std::string& value);
 [[nodiscard]] Assigned check_chain_url(const std::string& value);

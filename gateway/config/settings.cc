@@ -1,5 +1,7 @@
 #include "gateway/config/settings.h"
 
+#include "lib/postgres/url.h"
+
 namespace lp::gateway {
 
 ReloadableSettings reloadable(const Settings& settings) {
@@ -9,6 +11,10 @@ ReloadableSettings reloadable(const Settings& settings) {
           .deadlines = settings.deadlines,
           .metrics_allow = settings.metrics_allow,
           .log_level = settings.log_level};
+}
+
+bool on_postgres(const Settings& settings) {
+  return postgres::Url::looks_like(settings.storage);
 }
 
 }  // namespace lp::gateway

@@ -42,7 +42,10 @@ struct Settings {
   std::vector<std::string> metrics_allow{"127.0.0.0/8", "::1/128"};
 
   // storage
-  std::string storage;  // "sqlite:PATH"; empty = sqlite:<data_dir>/gateway.sqlite
+  // "sqlite:PATH" or "postgresql://…", which may hold a password; empty =
+  // sqlite:<data_dir>/gateway.sqlite
+  std::string storage;
+  std::string instance;  // this one's name among those on a PostgreSQL database; empty on SQLite
   bool record_sessions = false;
 
   // e-cash
@@ -79,5 +82,8 @@ struct ReloadableSettings {
   std::string log_level;
 };
 [[nodiscard]] ReloadableSettings reloadable(const Settings& settings);
+
+/// Whether `storage` names a PostgreSQL database, which several instances may share.
+[[nodiscard]] bool on_postgres(const Settings& settings);
 
 }  // namespace lp::gateway

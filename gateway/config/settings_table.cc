@@ -206,9 +206,20 @@ std::vector<Setting> make_table() {
                               true, check_network));
 
   add(text<&S::storage>(
-      {storage, "storage", "sqlite:PATH",
-       "The database. Empty: gateway.sqlite in the data directory, where a relative path starts."},
+      {.section = storage,
+       .key = "storage",
+       .metavar = "DATABASE",
+       .help = "The database: sqlite:PATH, or postgresql://USER@HOST/NAME, which several instances "
+               "may share. Empty: gateway.sqlite in the data directory, where a relative path "
+               "starts.",
+       .secret = true,
+       .without_secret = redacted_url},
       check_storage));
+  add(text<&S::instance>(
+      {storage, "instance", "NAME",
+       "The name of this instance among those that share a PostgreSQL database; there it must be "
+       "set."},
+      check_instance));
   add(boolean<&S::record_sessions>(
       {storage, "record_sessions", "", "Write a row for each connection into lp_sessions."}));
 

@@ -32,7 +32,10 @@ struct Setting {
   std::string_view help;     ///< sentences
   Shape shape = Shape::text;
   bool reloadable = false;  ///< SIGHUP applies it
-  bool secret = false;      ///< may hold a key: never printed or logged
+  bool secret = false;      ///< may hold a key or a password: never printed or logged
+  /// Of a value that only has a secret in it: the value with that redacted, and one without a
+  /// secret as it is. Null: the whole value is the secret.
+  std::string (*without_secret)(std::string_view value) = nullptr;
 
   /// Takes the texts of a value (one, except for lists). The error is the end of a sentence.
   std::function<std::expected<void, std::string>(Settings&, const std::vector<std::string>&)>
@@ -56,7 +59,7 @@ struct Setting {
 
 /// The value as the file has it: quoted, in brackets. Secrets too: mind where it goes.
 [[nodiscard]] std::string toml_value(const Setting& setting, const std::vector<std::string>& texts);
-/// The same for logs and listings: secrets are "<redacted>".
+/// The same for logs and listings: a secret, or the part of a value that is one, is "<redacted>".
 [[nodiscard]] std::string shown_value(const Setting& setting, const Settings& settings);
 
 }  // namespace lp::gateway::config

@@ -11,6 +11,8 @@
 #include <span>
 #include <vector>
 
+#include "lib/base/secret.h"
+
 namespace lp::gateway::config {
 namespace {
 
@@ -31,6 +33,23 @@ std::vector<std::uint8_t> address_bytes(std::string_view text) {
   bytes.resize(16);
   if (::inet_pton(AF_INET6, terminated.c_str(), bytes.data()) == 1) return bytes;
   return {};
+}
+
+/// "?key=value&…" with the values of passwords redacted. A key that hides its letters behind
+/// escapes may be a password's as well.
+std::string redacted_parameters(std::string_view text) {
+  const std::size_t query = text.find('?');
+  if (query == std::string_view::npos) return std::string(text);
+  std::string result(text.substr(0, query));
+  for (std::size_t begin = query; begin < text.size();) {
+    const std::size_t end = std::min(text.find('&', begin + 1), text.size());
+    const std::string_view parameter = text.substr(begin, end - begin);
+    const std::string_view key = parameter.substr(0, parameter.find('='));
+    const bool secret = key.contains("password") || key.contains('%');
+    result += secret ? fmt::format("{}={}", key, redacted) : std::string(parameter);
+    begin = end;
+  }
+  return result;
 }
 
 bool host_bits_zero(std::span<const std::uint8_t> bytes, unsigned prefix) {
@@ -125,6 +144,24 @@ Parsed<Network> parse_network(std::string_view text, Family family) {
   const auto prefix = parse_number(text.substr(slash + 1), 0, bits);
   if (!prefix || !host_bits_zero(bytes, static_cast<unsigned>(*prefix))) return wrong;
   return Network{found, static_cast<unsigned>(*prefix)};
+}
+
+std::string redacted_url(std::string_view url) {
+  const std::size_t scheme = url.find("://");
+  if (scheme == std::string_view::npos || url.starts_with("sqlite:")) return std::string(url);
+  const std::size_t begin = scheme + 3;
+  // libpq ends the user and the password at the first @ that comes before a slash.
+  std::size_t at = url.substr(0, url.find('/', begin)).rfind('@');
+  if (at == std::string_view::npos) at = url.substr(0, url.find('?', begin)).rfind('@');
+  std::string result(url.substr(0, begin));
+  std::size_t rest = begin;
+  if (at != std::string_view::npos && at >= begin) {
+    const std::string_view user = url.substr(begin, at - begin);
+    result += user.substr(0, user.find(':'));
+    if (user.contains(':')) result.append(":").append(redacted);
+    rest = at;
+  }
+  return result + redacted_parameters(url.substr(rest));
 }
 
 std::size_t edit_distance(std::string_view a, std::string_view b) {

@@ -38,6 +38,10 @@ struct Network {
 /// network of one.
 [[nodiscard]] Parsed<Network> parse_network(std::string_view text, Family family);
 
+/// A connection URI of libpq with its password redacted, wherever the URI may have one; what is no
+/// URI as it is. Where an unescaped character makes the password's end doubtful, more goes.
+[[nodiscard]] std::string redacted_url(std::string_view url);
+
 /// The number of single-character changes that make `b` of `a`.
 [[nodiscard]] std::size_t edit_distance(std::string_view a, std::string_view b);
 

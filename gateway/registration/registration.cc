@@ -1,5 +1,7 @@
 #include "gateway/registration/registration.h"
 
+#include <fmt/format.h>
+
 #include <chrono>
 #include <limits>
 #include <utility>
@@ -124,7 +126,10 @@ void Registration::answer_if_spent_before(Failure otherwise) {
         if (ticket.owner != self->owner()) {
           return self->reject_credential(Failure::credential_already_spent);
         }
-        self->replay(ticket.addresses, ticket.amount, ticket.client_id);
+        self->replay({.client_id = ticket.client_id,
+                      .amount = ticket.amount,
+                      .addresses = ticket.addresses,
+                      .served_by = ticket.served_by});
       });
 }
 
@@ -177,20 +182,27 @@ void Registration::accepted(const storage::AcceptanceResult& result) {
     case storage::AcceptanceOutcome::pool_exhausted:
       return fail(Failure::address_pool_exhausted);
     case storage::AcceptanceOutcome::replayed:
-      return replay(result.addresses, result.amount, result.client_id);
+      return replay({.client_id = result.client_id,
+                     .amount = result.amount,
+                     .addresses = result.addresses,
+                     .served_by = result.served_by});
     case storage::AcceptanceOutcome::accepted:
       break;
   }
   // A ticket that does not make up for what was used beyond the ones before is credited all the
-  // same; the peer comes back with the ticket that does.
-  if (is_dvpn() && result.has_bandwidth) return add_peer();
+  // same; the peer comes back with the ticket that does. A peer of another instance is that one's
+  // to add, which it does with its next comparison where it has let the peer go.
+  if (is_dvpn() && result.has_bandwidth && !result.served_by) return add_peer();
   succeed_with_credit();
 }
 
 void Registration::succeed_with_credit() {
   context_.metrics.credential_verified();
   context_.metrics.bandwidth_allocated(static_cast<std::uint64_t>(acceptance_.amount));
-  succeed(acceptance_.addresses, acceptance_.amount, acceptance_.client_id);
+  succeed({.client_id = acceptance_.client_id,
+           .amount = acceptance_.amount,
+           .addresses = acceptance_.addresses,
+           .served_by = acceptance_.served_by});
 }
 
 void Registration::add_peer() {
@@ -238,21 +250,27 @@ void Registration::remove_peer() {
 
 // The answer of then, without a second credit. Where the client has been removed since there is
 // nothing left to answer with: what the ticket was worth is gone with it.
-void Registration::replay(const std::optional<storage::AddressPair>& addresses, std::int64_t amount,
-                          storage::ClientRowId client_id) {
-  if (client_id == 0) return reject_credential(Failure::credential_already_spent);
+void Registration::replay(const Grant& grant) {
+  if (grant.client_id == 0) return reject_credential(Failure::credential_already_spent);
   context_.metrics.credential_verified();
-  succeed(addresses, amount, client_id);
+  succeed(grant);
 }
 
-void Registration::succeed(const std::optional<storage::AddressPair>& addresses,
-                           std::int64_t amount, storage::ClientRowId client_id) {
+void Registration::succeed(const Grant& grant) {
   Answer answer;
   answer.response.success = true;
-  if (is_dvpn() && addresses) answer.response.gateway_data = gateway_data(*addresses);
-  answer.response.allocated_bandwidth = amount;
+  if (is_dvpn() && grant.addresses) {
+    answer.response.gateway_data = gateway_data(*grant.addresses, grant.served_by);
+    if (!answer.response.gateway_data) {
+      log::write_limited(log::Level::error, "instance address",
+                         fmt::format("instance {} has an address in the database that is none: {}",
+                                     grant.served_by->name, grant.served_by->announced_host));
+      return fail(Failure::storage_failed);
+    }
+  }
+  answer.response.allocated_bandwidth = grant.amount;
   answer.response.session_id = crypto::random_u32();
-  answer.client_id = client_id;
+  answer.client_id = grant.client_id;
   finish(std::move(answer));
 }
 
@@ -286,13 +304,21 @@ bool Registration::is_dvpn() const {
   return std::holds_alternative<messages::Dvpn>(request_.mode);
 }
 
-messages::GatewayData Registration::gateway_data(const storage::AddressPair& addresses) const {
+std::optional<messages::GatewayData> Registration::gateway_data(
+    const storage::AddressPair& addresses,
+    const std::optional<storage::ServingInstance>& served_by) const {
   const auto& options = context_.options;
-  return {.public_key = options.wireguard_public_key,
-          .endpoint = {.ip = options.announced_address.value_or(local_address_),
-                       .port = options.announced_port},
-          .private_ipv4 = addresses.ipv4,
-          .private_ipv6 = addresses.ipv6};
+  messages::GatewayData data{.public_key = options.wireguard_public_key,
+                             .endpoint = {.ip = options.announced_address.value_or(local_address_),
+                                          .port = options.announced_port},
+                             .private_ipv4 = addresses.ipv4,
+                             .private_ipv6 = addresses.ipv6};
+  if (!served_by) return data;
+  const auto address = messages::ip_address_from_string(served_by->announced_host);
+  if (!address) return std::nullopt;
+  data.public_key = served_by->wireguard_public_key;
+  data.endpoint = {.ip = *address, .port = served_by->announced_port};
+  return data;
 }
 
 }  // namespace lp::gateway::registration

@@ -40,6 +40,14 @@ class Registration : public std::enable_shared_from_this<Registration> {
  private:
   using Failure = messages::RegistrationFailure;
 
+  /// What a client is told that it has.
+  struct Grant {
+    storage::ClientRowId client_id = 0;
+    std::int64_t amount = 0;
+    std::optional<storage::AddressPair> addresses{};
+    std::optional<storage::ServingInstance> served_by{};
+  };
+
   // Step 1: pure checks.
   [[nodiscard]] std::optional<Failure> check_request();
   [[nodiscard]] std::optional<Failure> check_wireguard_key();
@@ -56,17 +64,19 @@ class Registration : public std::enable_shared_from_this<Registration> {
   void remove_peer();
   // Step 4: the answer.
   void succeed_with_credit();
-  void replay(const std::optional<storage::AddressPair>& addresses, std::int64_t amount,
-              storage::ClientRowId client_id);
-  void succeed(const std::optional<storage::AddressPair>& addresses, std::int64_t amount,
-               storage::ClientRowId client_id);
+  void replay(const Grant& grant);
+  void succeed(const Grant& grant);
   void fail(Failure failure);
   void reject_credential(Failure failure);
   void finish(Answer answer);
 
   [[nodiscard]] storage::Owner owner() const;
   [[nodiscard]] bool is_dvpn() const;
-  [[nodiscard]] messages::GatewayData gateway_data(const storage::AddressPair& addresses) const;
+  /// None where the other instance's address is no address: rows are written by instances, which
+  /// start only with one, but a database can be changed by hand.
+  [[nodiscard]] std::optional<messages::GatewayData> gateway_data(
+      const storage::AddressPair& addresses,
+      const std::optional<storage::ServingInstance>& served_by) const;
 
   Context& context_;
   const messages::IpAddress local_address_;

@@ -172,6 +172,38 @@ TEST(Combination, BindsOneAddressTwice) {
   }
 }
 
+TEST(Combination, LeavesInstancesWithoutANameOrAWayToTheirClients) {
+  Settings settings;
+  settings.use_mock_ecash = settings.allow_mock_on_public_address = true;
+  settings.storage = "sqlite:x";
+  EXPECT_EQ(combination(settings), "");
+  settings.instance = "a";
+  EXPECT_THAT(combination(settings), StartsWith("instance is set, and storage is SQLite"));
+  for (const char* url : {"postgresql:///lp", "postgres:///lp"}) {
+    settings.storage = url;
+    EXPECT_THAT(combination(settings), HasSubstr("set wireguard_announced_address"));
+  }
+  settings.wireguard_announced_address = "192.0.2.1";
+  EXPECT_EQ(combination(settings), "");
+  settings.instance = "";
+  EXPECT_THAT(combination(settings), HasSubstr("set instance"));
+}
+
+TEST(Instance, IsANameThatALogOrADatabaseMistakes) {
+  Settings settings;
+  const auto* setting = find_setting("instance");
+  for (const std::string& name :
+       {std::string("a"), std::string("gw-1.example_B"), std::string(63, 'x')}) {
+    EXPECT_TRUE(setting->assign(settings, {name})) << name;
+    EXPECT_EQ(settings.instance, name);
+  }
+  for (const std::string& name :
+       {std::string("a b"), std::string("a\n"), std::string("a'b"), std::string("\u00e9"),
+        std::string(64, 'x'), std::string("a\0", 2)}) {
+    EXPECT_FALSE(setting->assign(settings, {name})) << name;
+  }
+}
+
 TEST(Rendering, PrintsAPresharedKey) {
   const std::string key = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
   Layers layers;
@@ -188,6 +220,34 @@ TEST(Rendering, PrintsAPresharedKey) {
   const auto refused = resolve(layers);
   ASSERT_FALSE(refused);
   EXPECT_THAT(refused.error().sentence, Not(HasSubstr(key)));
+}
+
+TEST_F(File, HoldsAPasswordThatOthersCanRead) {
+  const std::string line = "storage = \"postgresql://u:hidden@h/d\"\n";
+  test::write_file(path_, line, 0640);
+  const auto layer = read_file(path_, true);
+  ASSERT_FALSE(layer);
+  EXPECT_EQ(layer.error().sentence,
+            path_.string() + ":1: storage is a secret, and others can read the file: chmod 600 it");
+  test::write_file(path_, line, 0600);
+  EXPECT_TRUE(read_file(path_, true));
+  EXPECT_TRUE(read("storage = \"postgresql://u@h/d\"\n"));
+}
+
+TEST(Rendering, PrintsAPasswordOrNotTheDatabase) {
+  Layers layers;
+  layers.from_flags["storage"] = {{"postgresql://u:hidden@h/d"}, "--storage"};
+  auto resolved = resolve(layers);
+  ASSERT_TRUE(resolved);
+  EXPECT_EQ(resolved->settings.storage, "postgresql://u:hidden@h/d");
+  EXPECT_THAT(effective_file(*resolved),
+              HasSubstr("storage = \"postgresql://u:<redacted>@h/d\"  # --storage"));
+  // A typing mistake in front of it.
+  layers.from_flags["storage"].texts = {"postgress://u:hidden@h/d"};
+  resolved = resolve(layers);
+  ASSERT_FALSE(resolved);
+  EXPECT_EQ(resolved.error().sentence,
+            "--storage must be sqlite:PATH or postgresql://USER@HOST/NAME");
 }
 
 TEST(Rendering, WritesAFileThatReadsBackAsSomethingElse) {

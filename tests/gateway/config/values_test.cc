@@ -88,6 +88,34 @@ TEST(Network, TakesHostBitsOrAPrefixThatDoesNotFit) {
   EXPECT_FALSE(parse_network("fd00::/129", Family::either));
 }
 
+TEST(RedactedUrl, ShowsThePasswordOrHidesMore) {
+  for (const auto& [url, shown] : {
+           std::pair("postgresql://u:pw@h/d", "postgresql://u:<redacted>@h/d"),
+           std::pair("postgres://u:@h:1,i:2/d?sslmode=verify-full",
+                     "postgres://u:<redacted>@h:1,i:2/d?sslmode=verify-full"),
+           std::pair("postgresql://u@h:5432/d", "postgresql://u@h:5432/d"),
+           std::pair("postgresql://h:5432/d", "postgresql://h:5432/d"),
+           std::pair("postgresql:///d?host=/tmp&user=a@b", "postgresql:///d?host=/tmp&user=a@b"),
+           // libpq takes it in the parameters too, also with escapes in its name.
+           std::pair("postgresql:///d?password=pw&user=u",
+                     "postgresql:///d?password=<redacted>&user=u"),
+           std::pair("postgresql://?user=u&sslpassword=p=w",
+                     "postgresql://?user=u&sslpassword=<redacted>"),
+           std::pair("postgresql:///d?pass%77ord=pw", "postgresql:///d?pass%77ord=<redacted>"),
+           // Characters that should have been escaped.
+           std::pair("postgresql://u:p@w@h/d", "postgresql://u:<redacted>@h/d"),
+           std::pair("postgresql://u:p?w@h/d", "postgresql://u:<redacted>@h/d"),
+           std::pair("postgresql://u:p/w@h/d", "postgresql://u:<redacted>@h/d"),
+           std::pair("postgresql://u:p/w@h/d?password=pw",
+                     "postgresql://u:<redacted>@h/d?password=<redacted>"),
+           std::pair("sqlite:/a:b@c?password=d", "sqlite:/a:b@c?password=d"),
+           std::pair("sqlite:x://a:b@c", "sqlite:x://a:b@c"),
+           std::pair("", ""),
+       }) {
+    EXPECT_EQ(redacted_url(url), shown);
+  }
+}
+
 TEST(EditDistance, CountsChangesWrongly) {
   EXPECT_EQ(edit_distance("", ""), 0U);
   EXPECT_EQ(edit_distance("abc", ""), 3U);
