@@ -107,6 +107,21 @@ plain_user_without_a_terminal_is_refused_by_name() {
   expect_equal '' "$(cat "$sandbox/calls")"
 }
 
+postgresql_is_installed_without_a_server_that_runs() {
+  fake mkdir <<<'case $* in -p\ /etc/*) echo "$*" >>"$sandbox/calls" ;; *) exec /bin/mkdir "$@" ;; esac'
+  fake tee <<<'echo "tee $* $(cat)" >>"$sandbox/calls"'
+  fake rm <<<'case $* in *" /etc/"*) echo "rm $*" >>"$sandbox/calls" ;; *) exec /bin/rm "$@" ;; esac'
+  # Everything of the group but PostgreSQL.
+  sed -n "/^requirements_of\[test\]='/,/^'/p" "$source_dir/scripts/install-deps" |
+    sed '1d; $d; /^postgresql/d; s/[|@>].*/ 1/; s/$/ 1/' >>"$sandbox/installed"
+  echo 'postgresql-17 17.5-1' >>"$sandbox/archive"
+  install_deps test >/dev/null
+  local directory=/etc/postgresql-common/createcluster.d
+  expect_equal "-p $directory / tee $directory/lp-install-deps.conf create_main_cluster = false / \
+-qq install -y --no-install-recommends --no-remove postgresql-17 / rm -f $directory/lp-install-deps.conf" \
+    "$(paste -sd/ "$sandbox/calls" | sed -E 's#/(tee|-qq|rm) # / \1 #g')"
+}
+
 unknown_group_is_refused() {
   local said status=0
   said=$(install_deps everything) || status=$?
