@@ -11,6 +11,7 @@
 
 #include "gateway/app/open_files.h"
 #include "gateway/app/reload.h"
+#include "gateway/app/service_manager.h"
 #include "gateway/app/signals.h"
 #include "gateway/config/log.h"
 #include "lib/replay/dispatch.h"
@@ -94,8 +95,13 @@ Outcome serve(const SettingsSource& source, const Overrides& overrides) {
   if (!printed) log::warning(printed.error().sentence);
 
   Reloader reloader(source, **gateway, settings);
-  wait_for_signals(
-      {.reload = [&] { reloader.reload(); }, .stop = [&] { (*gateway)->shut_down(grace); }});
+  tell_service_manager("READY=1");
+  wait_for_signals({.reload = [&] { reloader.reload(); },
+                    .stop =
+                        [&] {
+                          tell_service_manager("STOPPING=1");
+                          (*gateway)->shut_down(grace);
+                        }});
   log::info("stopped");
   return {};
 }
