@@ -123,7 +123,7 @@ std::string identifier(std::string_view name) {
   return text;
 }
 
-std::string quoted(std::string_view text) {
+std::string shell_quoted(std::string_view text) {
   std::string result = "'";
   for (const char c : text) {
     if (c == '\'') {

@@ -25,10 +25,10 @@ std::string option_case(const ScriptCommand& command) {
     names.insert(names.end(), option.names.begin(), option.names.end());
     if (!option.takes_value()) continue;
     cases += fmt::format("    {}) takes={} ;;\n", fmt::join(option.names, " | "),
-                         quoted(kind_and_words(option.values)));
+                         shell_quoted(kind_and_words(option.values)));
   }
   return fmt::format("    options={}\n    case $2 in\n{}    esac\n    ;;\n",
-                     quoted(fmt::format("{}", fmt::join(names, " "))), cases);
+                     shell_quoted(fmt::format("{}", fmt::join(names, " "))), cases);
 }
 
 /// Commands with the same options share one case.
@@ -38,9 +38,9 @@ std::string option_cases(const Script& script) {
     const std::string text = option_case(command);
     const auto same = std::ranges::find(cases, text, &std::pair<std::string, std::string>::first);
     if (same == cases.end()) {
-      cases.emplace_back(text, quoted(command.path));
+      cases.emplace_back(text, shell_quoted(command.path));
     } else {
-      same->second += " | " + quoted(command.path);
+      same->second += " | " + shell_quoted(command.path);
     }
   }
   std::string text;
@@ -52,9 +52,9 @@ std::string option_cases(const Script& script) {
 std::string command_cases(const Script& script) {
   std::string text;
   for (const auto& command : script.commands) {
-    text += fmt::format("  {}) commands={} takes={} ;;\n", quoted(command.path),
-                        quoted(fmt::format("{}", fmt::join(command.commands, " "))),
-                        quoted(kind_and_words(command.arguments)));
+    text += fmt::format("  {}) commands={} takes={} ;;\n", shell_quoted(command.path),
+                        shell_quoted(fmt::format("{}", fmt::join(command.commands, " "))),
+                        shell_quoted(kind_and_words(command.arguments)));
   }
   return text;
 }

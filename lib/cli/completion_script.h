@@ -42,6 +42,6 @@ struct Script {
 /// "lp-probe" as part of a function's name: "lp_probe".
 [[nodiscard]] std::string identifier(std::string_view name);
 /// In single quotes, for bash and zsh.
-[[nodiscard]] std::string quoted(std::string_view text);
+[[nodiscard]] std::string shell_quoted(std::string_view text);
 
 }  // namespace lp::cli

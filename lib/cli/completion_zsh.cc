@@ -41,7 +41,7 @@ std::string option_specs(const ScriptOption& option) {
     if (option.takes_value()) {
       spec += fmt::format(":{}:{}", escaped(option.value_name), action(option.values));
     }
-    text += fmt::format("    {}\n", quoted(spec));
+    text += fmt::format("    {}\n", shell_quoted(spec));
   }
   return text;
 }
@@ -66,7 +66,7 @@ const ScriptCommand& below(const Script& script, const ScriptCommand& command,
 /// A command without others below it.
 std::string leaf(const ScriptCommand& command, std::size_t specs) {
   std::string text = fmt::format("  _arguments -s -S \"${{lp_options_{}[@]}}\"", specs);
-  if (command.takes_arguments) text += " " + quoted("*: :" + action(command.arguments));
+  if (command.takes_arguments) text += " " + shell_quoted("*: :" + action(command.arguments));
   return text + "\n";
 }
 
@@ -76,7 +76,7 @@ std::string branch(const Script& script, const ScriptCommand& command, std::size
   std::string cases;
   for (const auto& name : command.commands) {
     const ScriptCommand& sub = below(script, command, name);
-    described += fmt::format("      {}\n", quoted(name + ":" + sub.help));
+    described += fmt::format("      {}\n", shell_quoted(name + ":" + sub.help));
     cases += fmt::format("    {}) {} && ret=0 ;;\n", name, function_name(script, sub));
   }
   return fmt::format(
