@@ -101,7 +101,8 @@ END;
 }  // namespace
 
 const sqlite::Schema& schema() noexcept {
-  static constexpr sqlite::Schema instance{application_id, "lp-gateway", migrations};
+  static constexpr sqlite::Schema instance{application_id, "lp-gateway", migrations,
+                                           retired_application_id};
   return instance;
 }
 

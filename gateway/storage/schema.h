@@ -10,6 +10,8 @@ namespace lp::gateway::storage {
 
 /// PRAGMA application_id of our databases: "LPGW".
 inline constexpr std::int64_t application_id = 0x4c504757;
+/// That of one which lp-db-maint has copied to PostgreSQL: "LPGX".
+inline constexpr std::int64_t retired_application_id = 0x4c504758;
 [[nodiscard]] const sqlite::Schema& schema() noexcept;
 /// PRAGMA user_version of the newest schema this program knows.
 [[nodiscard]] std::int64_t newest_schema_version() noexcept;

@@ -84,11 +84,20 @@ std::string_view Url::value_of(std::string_view keyword) const noexcept {
 }
 
 std::string Url::connection_string(std::string_view application_name) const {
+  return connection_string(application_name, true);
+}
+
+std::string Url::connection_string_without_secrets(std::string_view application_name) const {
+  return connection_string(application_name, false);
+}
+
+std::string Url::connection_string(std::string_view application_name, bool with_secrets) const {
   std::string text = fmt::format("fallback_application_name={}", quoted(application_name));
   for (const auto& [key, value] : defaults) {
     if (value_of(key).empty()) text += fmt::format(" {}={}", key, quoted(value));
   }
   for (const auto& [key, value] : parameters_) {
+    if (!with_secrets && (key == "password" || key == "sslpassword")) continue;
     text += fmt::format(" {}={}", key, quoted(value));
   }
   return text;

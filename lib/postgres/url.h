@@ -24,12 +24,19 @@ class Url {
   /// otherwise: connect_timeout, keepalives, tcp_user_timeout; of several servers the one that can
   /// be written is taken (target_session_attrs).
   [[nodiscard]] std::string connection_string(std::string_view application_name) const;
+  /// The same without password and other secrets: fit for the command line of another program.
+  [[nodiscard]] std::string connection_string_without_secrets(
+      std::string_view application_name) const;
+  /// Empty where the URL has none.
+  [[nodiscard]] std::string_view password() const noexcept { return value_of("password"); }
   /// The text with every secret of this URL replaced: for messages that come from libpq.
   [[nodiscard]] std::string redact(std::string text) const;
 
  private:
   Url() = default;
   [[nodiscard]] std::string_view value_of(std::string_view keyword) const noexcept;
+  [[nodiscard]] std::string connection_string(std::string_view application_name,
+                                              bool with_secrets) const;
 
   std::vector<std::pair<std::string, std::string>> parameters_;
   std::vector<std::string> secrets_;

@@ -19,6 +19,9 @@ struct Schema {
   /// Migration n leads from version n to n + 1; a released one never changes. PRAGMA user_version
   /// is the number of those that were carried out.
   std::span<const char* const> migrations;
+  /// PRAGMA application_id of one that was copied to another database and must not be gone on with:
+  /// it is refused. 0: there are none.
+  std::int64_t retired_application_id = 0;
 
   [[nodiscard]] std::int64_t newest_version() const noexcept {
     return static_cast<std::int64_t>(migrations.size());

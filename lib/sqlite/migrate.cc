@@ -31,6 +31,12 @@ Status check_schema_version(Connection& connection, const Schema& schema) {
   if (!owner) return std::unexpected(owner.error());
   const auto version = connection.query_integer("PRAGMA user_version");
   if (!version) return std::unexpected(version.error());
+  if (*owner == schema.retired_application_id && *owner != 0 && *owner != schema.application_id) {
+    return fail(Error::Kind::unavailable,
+                fmt::format("was copied to PostgreSQL and is retired: who went on with it would "
+                            "take every ticket again that {} takes there",
+                            schema.program));
+  }
   if (*owner != schema.application_id || *version < 1) {
     return fail(Error::Kind::unavailable,
                 fmt::format("is the database of another program, not of {}", schema.program));

@@ -42,7 +42,7 @@ Removed remove_all(Store& store, Dated dated, UnixSeconds before, std::int64_t t
     const auto wanted = pacer.rows();
     const auto batch = store.remove_older(dated, before, wanted);
     if (!batch) {
-      removed.failure = failure_of(batch.error(), options.storage);
+      removed.failure = failure_of(batch.error(), options.database);
       return removed;
     }
     removed.rows += batch->rows;
@@ -57,7 +57,7 @@ Removed remove_all(Store& store, Dated dated, UnixSeconds before, std::int64_t t
 Outcome<std::optional<UnixSeconds>> check_clock(Store& store, const Options& options,
                                                 UnixSeconds now) {
   const auto newest = store.newest_activity();
-  if (!newest) return std::unexpected(failure_of(newest.error(), options.storage));
+  if (!newest) return std::unexpected(failure_of(newest.error(), options.database));
   if (!*newest || options.force || now <= **newest || now - **newest <= clock_slack) return *newest;
   const std::string_view what = store.kind() == StoreKind::gateway ? "the newest ticket was spent"
                                                                    : "the newest epoch has expired";
@@ -84,7 +84,7 @@ Report cleanup(Store& store, const Options& options, UnixSeconds now) {
     const auto before = cutoff(dated, options, now, *newest);
     const auto total = store.count_older(dated, before);
     if (!total) {
-      report.end_with(failure_of(total.error(), options.storage));
+      report.end_with(failure_of(total.error(), options.database));
       break;
     }
     Removed removed{.rows = *total};

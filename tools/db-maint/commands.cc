@@ -9,21 +9,21 @@ namespace {
 
 Report failed(const Options& options, const sqlite::Error& error) {
   Report report;
-  report.end_with(failure_of(error, options.storage));
+  report.end_with(failure_of(error, options.database));
   return report;
 }
 
 /// Has the database for this process alone. Nothing where it has.
 std::optional<Report> refuse_unless_alone(Store& store, const Options& options) {
-  const auto alone = store.take_exclusively();
+  const auto alone = store.take_exclusively({});
   if (!alone) return failed(options, alone.error());
   if (*alone) return std::nullopt;
   Report report;
   report.end_with(
       {exit_status::unknown,
-       fmt::format("{}: another process has it open, and {} would keep it waiting; stop the {} "
-                   "(fuser names who has it open)",
-                   options.storage, name(options.command), name(store.kind()))});
+       fmt::format("{}: another process has it open, and {} would keep it waiting; stop the {}{}",
+                   options.database, name(options.command), name(store.kind()),
+                   who_has_it_open(options.database))});
   return report;
 }
 
@@ -46,18 +46,22 @@ Report stats(Store& store, const Options& options, UnixSeconds now) {
 }
 
 Report check(Store& store, const Options& options, UnixSeconds now) {
-  const auto findings = store.check(now, options.retention);
-  if (!findings) return failed(options, findings.error());
+  const auto checked = store.check(now, options.retention);
+  if (!checked) return failed(options, checked.error());
+  const auto& findings = checked->findings;
   Report report;
   report.table.columns = {"check", "detail"};
-  for (const auto& finding : *findings)
+  for (const auto& finding : findings)
     report.table.rows.push_back({finding.check, finding.detail});
-  report.facts = {{"findings", std::ssize(*findings)}};
-  if (!findings->empty()) {
+  report.facts = {{"findings", std::ssize(findings)}};
+  if (!checked->not_checked.empty()) {
+    report.facts.emplace_back("not_checked", checked->not_checked);
+  }
+  if (!findings.empty()) {
     report.end_with(
         {exit_status::critical,
-         fmt::format("{}: {} findings, the first: {}: {}", options.storage, findings->size(),
-                     findings->front().check, findings->front().detail)});
+         fmt::format("{}: {} findings, the first: {}: {}", options.database, findings.size(),
+                     findings.front().check, findings.front().detail)});
   }
   return report;
 }
@@ -65,7 +69,7 @@ Report check(Store& store, const Options& options, UnixSeconds now) {
 Report backup(Store& store, const Options& options) {
   Progress progress;
   const auto size = store.backup(options.backup_file, [&](auto done, auto total) {
-    progress.show("pages copied", done, total);
+    progress.show(total > 0 ? "pages copied" : "bytes written", done, total);
   });
   Report report;
   if (!size) {
@@ -73,12 +77,15 @@ Report backup(Store& store, const Options& options) {
     return report;
   }
   report.table.columns = {"file", "bytes", "pages"};
-  report.table.rows.push_back({options.backup_file.string(), size->bytes, size->pages});
+  report.table.rows.push_back(
+      {options.backup_file.string(), size->bytes, size->pages ? Value(*size->pages) : Value()});
   return report;
 }
 
 Report vacuum(Store& store, const Options& options) {
-  if (auto refused = refuse_unless_alone(store, options)) return *std::move(refused);
+  if (store.vacuum_is_exclusive()) {
+    if (auto refused = refuse_unless_alone(store, options)) return *std::move(refused);
+  }
   const auto before = store.file_bytes();
   if (const auto done = store.vacuum(); !done) return failed(options, done.error());
   Report report;

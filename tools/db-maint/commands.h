@@ -36,6 +36,9 @@ struct Report {
 [[nodiscard]] Report vacuum(Store& store, const Options& options);
 [[nodiscard]] Report migrate(Store& store, const Options& options);
 
+/// `source` is a gateway's database in SQLite.
+[[nodiscard]] Report copy(Store& source, const Options& options);
+
 /// How far the clock may be past the newest activity in the database.
 inline constexpr std::uint64_t clock_slack = 7 * 86'400;
 /// Refuses a clock that the database gives reason to doubt: one that is ahead makes everything look

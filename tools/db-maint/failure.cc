@@ -6,6 +6,19 @@
 
 namespace lp::db_maint {
 
+namespace {
+
+bool is_postgres(std::string_view database) noexcept {
+  return database.starts_with("postgresql://");
+}
+
+}  // namespace
+
+std::string_view who_has_it_open(std::string_view database) noexcept {
+  return is_postgres(database) ? " (pg_stat_activity names who uses it)"
+                               : " (fuser names who has it open)";
+}
+
 Failure failure_of(const sqlite::Error& error, const std::string& database) {
   using Kind = sqlite::Error::Kind;
   if (interrupted()) {
@@ -14,13 +27,12 @@ Failure failure_of(const sqlite::Error& error, const std::string& database) {
   switch (error.kind) {
     case Kind::corrupt:
       return {exit_status::critical,
-              fmt::format("{}: is damaged ({}); keep it with its -wal, and see lp-db-maint check",
-                          database, error.detail)};
+              fmt::format("{}: is damaged ({}); keep it{}, and see lp-db-maint check", database,
+                          error.detail, is_postgres(database) ? "" : " with its -wal")};
     case Kind::busy:
       return {exit_status::unknown,
-              fmt::format("{}: locked by another process for longer than --lock-timeout ({}); "
-                          "fuser names who has it open",
-                          database, error.detail)};
+              fmt::format("{}: locked by another process for longer than --lock-timeout ({}){}",
+                          database, error.detail, who_has_it_open(database))};
     case Kind::full:
       return {exit_status::cannot_create,
               fmt::format("{}: no space is left ({}); what did not fit was not done", database,

@@ -4,6 +4,7 @@
 
 #include <expected>
 #include <string>
+#include <string_view>
 #include <utility>
 
 #include "lib/sqlite/error.h"
@@ -35,6 +36,9 @@ using Outcome = std::expected<T, Failure>;
 [[nodiscard]] inline std::unexpected<Failure> fail(int status, std::string sentence) {
   return std::unexpected(Failure{status, std::move(sentence)});
 }
+
+/// " (…)": what names the processes that use this database.
+[[nodiscard]] std::string_view who_has_it_open(std::string_view database) noexcept;
 
 /// A database error as an exit status, with what to do about it.
 [[nodiscard]] Failure failure_of(const sqlite::Error& error, const std::string& database);

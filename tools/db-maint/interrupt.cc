@@ -19,6 +19,7 @@ void on_signal(int /*signal*/) {
 void catch_interrupts() {
   struct sigaction action{};
   action.sa_handler = on_signal;  // no SA_RESTART: a sleep ends
+  action.sa_flags = static_cast<int>(SA_RESETHAND);
   for (const int signal : {SIGINT, SIGTERM})
     std::ignore = ::sigaction(signal, &action, nullptr);
   // A reader of our output that went away is an error of the write.

@@ -1,4 +1,5 @@
-// SIGINT and SIGTERM end a command after the transaction that is under way.
+// SIGINT and SIGTERM end a command after the transaction that is under way; a second one ends it at
+// once, which leaves no less whole a database.
 #pragma once
 
 #include <chrono>

@@ -32,6 +32,8 @@ Report execute(Store& store, const Options& options, UnixSeconds now) {
       return vacuum(store, options);
     case Command::migrate:
       return migrate(store, options);
+    case Command::copy:
+      return copy(store, options);
   }
   Report nothing;
   nothing.end_with({exit_status::internal, "there is no such command"});
@@ -44,6 +46,8 @@ bool writes(const Options& options) {
     case Command::cleanup:
     case Command::migrate:
       return !options.dry_run;
+    case Command::copy:
+      return !options.dry_run && !options.keep_source;
     case Command::stale_peers:
       return options.remove && !options.dry_run;
     case Command::vacuum:
@@ -65,16 +69,17 @@ Report run(const Options& options) {
                                  .lock_timeout = options.lock_timeout,
                                  .writes = writes(options),
                                  .any_schema_version = options.command == Command::migrate ||
-                                                       options.command == Command::backup});
+                                                       options.command == Command::backup,
+                                 .retired = !writes(options) || options.command == Command::copy});
   if (!store) {
     report.end_with(store.error());
     return report;
   }
-  const bool about_clients =
-      options.command == Command::stale_peers || options.command == Command::report;
+  const bool about_clients = options.command == Command::stale_peers ||
+                             options.command == Command::report || options.command == Command::copy;
   if (about_clients && (*store)->kind() == StoreKind::issuer) {
     report.end_with(
-        {exit_status::usage, fmt::format("{}: is an issuer's and has no peers", options.storage)});
+        {exit_status::usage, fmt::format("{}: is an issuer's and has no peers", options.database)});
     return report;
   }
   report = execute(**store, options, options.as_of.value_or(clock.now()));
@@ -96,7 +101,7 @@ std::string shown(const Options& options, const Report& report) {
   if (options.format == Format::text) return to_text(report.table, report.facts);
   if (options.format == Format::csv) return to_csv(report.table);
   Facts facts{{"command", std::string(name(options.command))},
-              {"storage", options.storage},
+              {"storage", options.database},
               {"status", std::int64_t{report.status}},
               {"error", report.sentence.empty() ? Value() : Value(report.sentence)}};
   facts.insert(facts.end(), report.facts.begin(), report.facts.end());

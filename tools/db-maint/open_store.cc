@@ -9,6 +9,7 @@
 #include "gateway/storage/schema.h"
 #include "tools/db-maint/gateway_store.h"
 #include "tools/db-maint/issuer_store.h"
+#include "tools/db-maint/postgres_store.h"
 #include "tools/issuer/schema.h"
 
 namespace lp::db_maint {
@@ -17,12 +18,6 @@ namespace {
 /// The path in "sqlite:PATH" or "PATH". Absolute: to SQLite ":memory:" is a database without a
 /// file.
 Outcome<std::filesystem::path> path_of(std::string_view storage) {
-  for (const std::string_view scheme : {"postgresql://", "postgres://"}) {
-    if (storage.starts_with(scheme)) {
-      return fail(exit_status::config,
-                  "--storage: this version works on SQLite alone, and that is PostgreSQL");
-    }
-  }
   if (storage.starts_with("sqlite:")) storage.remove_prefix(7);
   std::error_code error;
   auto path = std::filesystem::absolute(std::filesystem::path(storage), error);
@@ -84,8 +79,15 @@ Outcome<StoreKind> kind_of(sqlite::Connection& connection, const StoreOptions& o
   };
   for (const auto& [kind, schema] : {Known{StoreKind::gateway, gateway::storage::schema()},
                                      Known{StoreKind::issuer, issuer::schema()}}) {
-    if (*id != schema.application_id) continue;
-    if (auto known = sqlite::check_schema_version(connection, schema); !known) {
+    const bool retired = *id == schema.retired_application_id && *id != 0;
+    if (*id != schema.application_id && !retired) continue;
+    // A retired one is as it was, and refused to whoever might go on with it.
+    sqlite::Schema as_it_was = schema;
+    if (retired && options.retired) as_it_was.application_id = *id;
+    if (auto known = sqlite::check_schema_version(connection, as_it_was); !known) {
+      if (retired) {
+        return fail(exit_status::no_input, fmt::format("{}: {}", path, known.error().detail));
+      }
       return std::unexpected(failure_of(known.error(), path));
     }
     const auto version = connection.query_integer("PRAGMA user_version");
@@ -103,7 +105,15 @@ Outcome<StoreKind> kind_of(sqlite::Connection& connection, const StoreOptions& o
 
 }  // namespace
 
+Outcome<std::string> name_of_storage(const std::string& storage) {
+  if (!postgres::Url::looks_like(storage)) return storage;
+  const auto url = postgres::Url::parse(storage);
+  if (!url) return fail(exit_status::usage, url.error().detail);
+  return url->display();
+}
+
 Outcome<std::unique_ptr<Store>> open_store(const StoreOptions& options) {
+  if (postgres::Url::looks_like(options.storage)) return PostgresStore::open(options);
   const auto path = path_of(options.storage);
   if (!path) return std::unexpected(path.error());
   if (auto checked = check_file(*path, options.writes); !checked) {

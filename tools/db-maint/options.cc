@@ -6,9 +6,11 @@
 #include <cstdio>
 #include <map>
 
+#include "gateway/storage/postgres_storage.h"
 #include "lib/cli/commands.h"
 #include "lib/cli/completion.h"
 #include "tools/db-maint/failure.h"
+#include "tools/db-maint/store.h"
 #include "tools/db-maint/values.h"
 
 namespace lp::db_maint {
@@ -50,6 +52,7 @@ class CommandLine {
     for (const auto& [app, command] : commands_) {
       if (app->parsed()) options_.command = command;
     }
+    if (auto named = name_databases(); !named) return usage(named.error());
     if (options_.as_of && *options_.as_of > SystemWallClock().now()) {
       return usage("--as-of is later than the clock: what is not over yet would go");
     }
@@ -87,7 +90,8 @@ class CommandLine {
   }
 
   void add_common() {
-    app_.add_option("--storage", options_.storage, "The database: sqlite:PATH, or a path")
+    app_.add_option("--storage", options_.storage,
+                    "The database: sqlite:PATH, a path, or postgresql://…")
         ->type_name("STORAGE")
         ->envname("LP_DB_MAINT_STORAGE")
         ->capture_default_str();
@@ -115,7 +119,7 @@ class CommandLine {
   }
 
   void add_own() {
-    for (CLI::App* command : {cleanup_, stale_peers_, migrate_})
+    for (CLI::App* command : {cleanup_, stale_peers_, migrate_, copy_})
       command->add_flag("--dry-run", options_.dry_run,
                         "Say what would be done, and change nothing");
     for (CLI::App* command : {cleanup_, stale_peers_}) {
@@ -137,13 +141,55 @@ class CommandLine {
         *report_, "--limit", "NUMBER", options_.limit,
         [](const std::string& text) { return parse_number(text, 1, 10'000'000); },
         "How many clients [100]");
+    copy_->add_option("--to", options_.target, "The database to fill: postgresql://…")
+        ->type_name("STORAGE")
+        ->envname("LP_DB_MAINT_TO")
+        ->required();
+    copy_
+        ->add_option("--instance", options_.instance, "Name of the gateway whose peers they become")
+        ->type_name("NAME")
+        ->required();
+    copy_->add_flag("--keep-source", options_.keep_source,
+                    "Leave the source usable: two gateways would take every ticket twice");
     backup_->add_option("file", options_.backup_file, "Where to put it")
         ->type_name("FILE")
         ->required();
   }
 
+  /// What messages call the databases: a URL without its password.
+  std::expected<void, std::string> name_databases() {
+    auto named = name_of_storage(options_.storage);
+    if (!named) return std::unexpected("--storage: " + named.error().sentence);
+    options_.database = *std::move(named);
+    if (options_.command != Command::copy) return {};
+    auto target = name_of_storage(options_.target);
+    if (!target) return std::unexpected("--to: " + target.error().sentence);
+    options_.target_database = *std::move(target);
+    if (!options_.target_database.starts_with("postgresql://")) {
+      return std::unexpected("--to: must be postgresql://…, for copy moves SQLite to PostgreSQL");
+    }
+    if (options_.database.starts_with("postgresql://")) {
+      return std::unexpected("--storage: must be sqlite:PATH, for copy moves SQLite to PostgreSQL");
+    }
+    if (!gateway::storage::is_instance_name(options_.instance)) {
+      return std::unexpected("--instance: must be 1 to 63 of A-Z, a-z, 0-9, '.', '_' and '-'");
+    }
+    return {};
+  }
+
+  /// A URL that stands where it should not may hold a password still.
+  static std::string without_urls(std::string sentence) {
+    for (const std::string_view scheme : {"postgresql://", "postgres://"}) {
+      const auto at = sentence.find(scheme);
+      if (at == std::string::npos) continue;
+      const auto end = sentence.find_first_of("\" ", at);
+      sentence.replace(at, end == std::string::npos ? end : end - at, "a PostgreSQL URL");
+    }
+    return sentence;
+  }
+
   [[nodiscard]] std::unexpected<ParseEnd> usage(std::string_view sentence) const {
-    return std::unexpected(ParseEnd{cli::wrong_usage(app_, sentence)});
+    return std::unexpected(ParseEnd{cli::wrong_usage(app_, without_urls(std::string(sentence)))});
   }
 
   Options options_;
@@ -157,15 +203,18 @@ class CommandLine {
   CLI::App* stats_ = app_.add_subcommand("stats", "What is in the database");
   CLI::App* check_ = app_.add_subcommand("check", "Look for damage and broken invariants");
   CLI::App* backup_ = app_.add_subcommand("backup", "Copy the database, also while it is in use");
-  CLI::App* vacuum_ =
-      app_.add_subcommand("vacuum", "Give free pages back; the gateway must be stopped");
+  CLI::App* vacuum_ = app_.add_subcommand(
+      "vacuum", "Give free pages back; with SQLite the gateway must be stopped");
   CLI::App* migrate_ = app_.add_subcommand(
       "migrate", "Bring the schema to this version; the gateway must be stopped");
+  CLI::App* copy_ = app_.add_subcommand(
+      "copy", "Move a SQLite database to PostgreSQL; the gateway must be stopped");
   std::vector<std::pair<CLI::App*, Command>> commands_{
       {cleanup_, Command::cleanup}, {stale_peers_, Command::stale_peers},
       {report_, Command::report},   {stats_, Command::stats},
       {check_, Command::check},     {backup_, Command::backup},
-      {vacuum_, Command::vacuum},   {migrate_, Command::migrate}};
+      {vacuum_, Command::vacuum},   {migrate_, Command::migrate},
+      {copy_, Command::copy}};
   cli::CompletionCommand completion_{app_};
 };
 
@@ -189,6 +238,8 @@ std::string_view name(Command command) noexcept {
       return "vacuum";
     case Command::migrate:
       return "migrate";
+    case Command::copy:
+      return "copy";
   }
   return {};
 }

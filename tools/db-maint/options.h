@@ -22,6 +22,7 @@ enum class Command : std::uint8_t {
   backup,
   vacuum,
   migrate,
+  copy,
 };
 /// As it is written.
 [[nodiscard]] std::string_view name(Command command) noexcept;
@@ -29,7 +30,8 @@ enum class Command : std::uint8_t {
 /// As given; checked but for what needs the system.
 struct Options {
   Command command = Command::stats;
-  std::string storage{"sqlite:/var/lib/lp-gateway/gateway.sqlite"};
+  std::string storage{"sqlite:/var/lib/lp-gateway/gateway.sqlite"};  ///< may hold a password
+  std::string database{};                                            ///< the same, to be shown
   std::chrono::milliseconds lock_timeout{5'000};
   Format format = Format::text;
   std::filesystem::path textfile;    ///< empty: none
@@ -43,6 +45,10 @@ struct Options {
   std::chrono::milliseconds wait{90'000};  ///< for the gateway, while it confirms nothing
   std::int64_t limit = 100;
   std::filesystem::path backup_file;
+  std::string target{};           ///< of copy; may hold a password
+  std::string target_database{};  ///< the same, to be shown
+  std::string instance{};         ///< whose peers the copied ones become
+  bool keep_source = false;       ///< of copy: it stays usable
 };
 
 /// Parsing ends with this where nothing is to be done: help was printed, or wrong usage was said.

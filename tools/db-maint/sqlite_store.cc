@@ -151,7 +151,7 @@ Result<Batch> SqliteStore::remove_older(Dated dated, UnixSeconds before, std::in
 
 // In this mode SQLite wants the file for itself before it reads a byte of the log, and every other
 // connection holds a shared lock on the file for as long as it is open.
-Result<bool> SqliteStore::take_exclusively() {
+Result<bool> SqliteStore::take_exclusively(const std::string& /*instance*/) {
   connection_.close();
   auto alone = sqlite::open_existing(path_, std::chrono::milliseconds(100));
   if (!alone) return std::unexpected(std::move(alone.error()));
@@ -209,9 +209,10 @@ Result<Facts> SqliteStore::stats(UnixSeconds now) {
 }
 
 // A page that cannot be read is what is looked for, and no reason to end without a verdict.
-Result<std::vector<Finding>> SqliteStore::check(UnixSeconds now, std::uint64_t retention) {
-  return read([&]() -> Result<std::vector<Finding>> {
-    std::vector<Finding> findings;
+Result<Checked> SqliteStore::check(UnixSeconds now, std::uint64_t retention) {
+  return read([&]() -> Result<Checked> {
+    Checked checked;
+    auto& findings = checked.findings;
     const auto add = [&](const char* check, std::string detail) {
       findings.push_back({check, std::move(detail)});
     };
@@ -224,7 +225,7 @@ Result<std::vector<Finding>> SqliteStore::check(UnixSeconds now, std::uint64_t r
                          [&](const sqlite::Query& row) {
                            if (row.text(0) != "ok") add("integrity", std::string(row.text(0)));
                          });
-    if (is_damage(done, "integrity")) return findings;
+    if (is_damage(done, "integrity")) return checked;
     if (!done) return std::unexpected(std::move(done.error()));
     int listed = 0;
     done = each_row("PRAGMA foreign_key_check", {}, [&](const sqlite::Query& row) {
@@ -232,16 +233,16 @@ Result<std::vector<Finding>> SqliteStore::check(UnixSeconds now, std::uint64_t r
       add("foreign_keys", fmt::format("{} row {} names a row of {} that is not there", row.text(0),
                                       row.integer(1), row.text(2)));
     });
-    if (is_damage(done, "foreign_keys")) return findings;
+    if (is_damage(done, "foreign_keys")) return checked;
     if (!done) return std::unexpected(std::move(done.error()));
     auto broken = broken_invariants(now, retention);
     if (!broken && broken.error().kind == sqlite::Error::Kind::corrupt) {
       add("integrity", broken.error().detail);
-      return findings;
+      return checked;
     }
     if (!broken) return std::unexpected(std::move(broken.error()));
     findings.insert(findings.end(), broken->begin(), broken->end());
-    return findings;
+    return checked;
   });
 }
 
@@ -258,6 +259,12 @@ Result<std::int64_t> SqliteStore::schema_version() {
 Status SqliteStore::migrate() {
   if (auto full = connection_.execute("PRAGMA synchronous = FULL"); !full) return full;
   return sqlite::migrate(connection_, schema_);
+}
+
+Status SqliteStore::retire() {
+  return connection_.execute(fmt::format("PRAGMA synchronous = FULL; PRAGMA application_id = {}",
+                                         schema_.retired_application_id)
+                                 .c_str());
 }
 
 std::int64_t SqliteStore::file_bytes() const {

@@ -20,14 +20,14 @@ class SqliteStore : public Store {
   [[nodiscard]] Result<std::int64_t> count_older(Dated dated, UnixSeconds before) override;
   [[nodiscard]] Result<Batch> remove_older(Dated dated, UnixSeconds before,
                                            std::int64_t limit) override;
-  [[nodiscard]] Result<bool> take_exclusively() override;
+  [[nodiscard]] Result<bool> take_exclusively(const std::string& instance) override;
   [[nodiscard]] Status release() override;
   [[nodiscard]] Result<Facts> stats(UnixSeconds now) override;
-  [[nodiscard]] Result<std::vector<Finding>> check(UnixSeconds now,
-                                                   std::uint64_t retention) override;
+  [[nodiscard]] Result<Checked> check(UnixSeconds now, std::uint64_t retention) override;
   [[nodiscard]] Outcome<BackupSize> backup(const std::filesystem::path& file,
                                            const OnProgress& on_progress) override;
   [[nodiscard]] Status vacuum() override;
+  [[nodiscard]] bool vacuum_is_exclusive() const override { return true; }
   [[nodiscard]] Result<std::int64_t> schema_version() override;
   [[nodiscard]] std::int64_t newest_schema_version() const override {
     return schema_.newest_version();
@@ -35,6 +35,11 @@ class SqliteStore : public Store {
   [[nodiscard]] Status migrate() override;
   [[nodiscard]] std::int64_t file_bytes() const override;
   [[nodiscard]] std::int64_t log_bytes() const override;
+
+  /// For what is beyond a store: `copy` reads every row.
+  [[nodiscard]] sqlite::Connection& connection() noexcept { return connection_; }
+  /// Has every program refuse the database from now on, durably. Requires `take_exclusively`.
+  [[nodiscard]] Status retire();
 
  protected:
   /// The condition of rows that are older than ?1, of `SELECT … FROM name(dated)`.
@@ -52,7 +57,6 @@ class SqliteStore : public Store {
   [[nodiscard]] virtual Result<std::vector<Finding>> broken_invariants(UnixSeconds now,
                                                                        std::uint64_t retention) = 0;
 
-  [[nodiscard]] sqlite::Connection& connection() noexcept { return connection_; }
   /// BEGIN IMMEDIATE, `work`, COMMIT; afterwards the log is moved into the database once it is
   /// long, so that this falls to nobody who serves clients. `work` returns the rows it changed.
   [[nodiscard]] Result<Batch> write(const std::function<Result<std::int64_t>()>& work);

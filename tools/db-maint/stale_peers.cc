@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <map>
 #include <span>
 
 #include "lib/base/encoding.h"
@@ -33,20 +34,31 @@ Table list(const std::vector<StalePeer>& peers) {
   Table table{.columns = {"client_id", "public_key", "private_ipv4", "private_ipv6", "ticket_type",
                           "created_at", "last_seen", "last_ticket", "available", "used"},
               .rows = {}};
+  // Where several gateways share a database, whose peer it is.
+  const bool shared = std::ranges::any_of(peers, [](const auto& p) { return !p.instance.empty(); });
+  if (shared) table.columns.emplace_back("instance");
   for (const auto& peer : peers) {
     table.rows.push_back({peer.client_id, to_base64(peer.public_key), peer.private_ipv4,
                           peer.private_ipv6, peer.ticket_type, Time{peer.created_at},
                           optional_time(peer.last_seen), optional_time(peer.last_ticket),
                           peer.available, peer.used});
+    if (shared) table.rows.back().emplace_back(peer.instance);
   }
   return table;
 }
 
-/// Removes the peers of a list, in the way that is safe at each moment (store.h).
+/// Removes the peers of a list, all of one gateway, in the way that is safe at each moment
+/// (store.h).
 class Removal {
  public:
-  Removal(Store& store, const Options& options, UnixSeconds now, UnixSeconds before, Ids ids)
-      : store_(store), options_(options), now_(now), before_(before), left_(std::move(ids)) {
+  Removal(Store& store, const Options& options, UnixSeconds now, UnixSeconds before,
+          std::string instance, Ids ids)
+      : store_(store),
+        options_(options),
+        now_(now),
+        before_(before),
+        instance_(std::move(instance)),
+        left_(std::move(ids)) {
     total_ = std::ssize(left_);
   }
 
@@ -67,7 +79,7 @@ class Removal {
  private:
   template <typename T>
   Outcome<void> failed(const Result<T>& result) const {
-    return std::unexpected(failure_of(result.error(), options_.storage));
+    return std::unexpected(failure_of(result.error(), options_.database));
   }
   static Outcome<void> stopped() {
     return fail(exit_status::unknown,
@@ -93,7 +105,7 @@ class Removal {
   Outcome<void> remove_alone() {
     while (!left_.empty()) {
       if (interrupted()) return stopped();
-      const auto alone = store_.take_exclusively();
+      const auto alone = store_.take_exclusively(instance_);
       if (!alone) return failed(alone);
       if (!*alone) return {};
       const auto until = Clock::now() + longest_alone;
@@ -107,7 +119,7 @@ class Removal {
         progress_.show("peers removed", removed_, total_);
       }
       if (auto released = store_.release(); !released) {
-        return std::unexpected(failure_of(released.error(), options_.storage));
+        return std::unexpected(failure_of(released.error(), options_.database));
       }
       rest(std::chrono::milliseconds(20));
     }
@@ -165,6 +177,7 @@ class Removal {
   const Options& options_;
   const UnixSeconds now_;
   const UnixSeconds before_;
+  const std::string instance_;
   Ids left_;  ///< ascending
   std::int64_t total_ = 0;
   std::int64_t removed_ = 0;
@@ -186,29 +199,39 @@ Report stale_peers(Store& store, const Options& options, UnixSeconds now) {
   }
   const auto peers = store.stale_peers(before);
   if (!peers) {
-    report.end_with(failure_of(peers.error(), options.storage));
+    report.end_with(failure_of(peers.error(), options.database));
     return report;
   }
   report.table = list(*peers);
   report.facts.emplace_back("stale", std::ssize(*peers));
   if (!options.remove || options.dry_run) return report;
 
-  Ids ids;
+  // One gateway that confirms nothing is no reason to leave the peers of the others.
+  std::map<std::string, Ids> by_instance;
   for (const auto& peer : *peers)
-    ids.push_back(peer.client_id);
-  Removal removal(store, options, now, before, std::move(ids));
-  const auto done = removal.run();
-  report.facts.emplace_back("removed", removal.removed());
-  report.facts.emplace_back("left", removal.left());
-  report.facts.emplace_back("returned", done ? removal.returned() : 0);
-  report.removed.emplace_back("wireguard_peers", removal.removed());
+    by_instance[peer.instance].push_back(peer.client_id);
+  std::int64_t removed = 0;
+  std::int64_t returned = 0;
+  Outcome<void> done;
+  for (auto& [instance, ids] : by_instance) {
+    Removal removal(store, options, now, before, instance, std::move(ids));
+    done = removal.run();
+    removed += removal.removed();
+    if (!done) break;
+    returned += removal.returned();
+  }
+  const auto left = std::ssize(*peers) - removed - returned;
+  report.facts.emplace_back("removed", removed);
+  report.facts.emplace_back("left", left);
+  report.facts.emplace_back("returned", returned);
+  report.removed.emplace_back("wireguard_peers", removed);
   if (!done) {
     report.end_with(done.error());
-  } else if (removal.left() > 0) {
+  } else if (left > 0) {
     report.end_with({exit_status::warning,
                      fmt::format("{} of {} peers are not removed: the gateway has not taken them "
                                  "off WireGuard within --wait; run again once it has",
-                                 removal.left(), peers->size())});
+                                 left, peers->size())});
   }
   return report;
 }

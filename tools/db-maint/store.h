@@ -1,9 +1,9 @@
-// The database that is looked after, behind one interface: a gateway's or an issuer's, in SQLite.
-// The commands know no SQL.
+// The database that is looked after, behind one interface: a gateway's, in SQLite or PostgreSQL, or
+// an issuer's. The commands know no SQL.
 //
 // For one thread. Every function is one transaction or, where it reads, one snapshot; none holds
-// the write lock for longer than its batch takes. A database that others have open stays usable to
-// them all the time, but for `vacuum`.
+// locks for longer than its batch takes. A database that others have open stays usable to them all
+// the time, but for `vacuum` on SQLite.
 #pragma once
 
 #include <chrono>
@@ -53,6 +53,7 @@ struct Batch {
 /// A WireGuard peer that was last seen, registered or topped up before some time.
 struct StalePeer {
   std::int64_t client_id = 0;
+  std::string instance;  ///< that serves it; empty where the database has one gateway alone
   ByteArray<32> public_key{};
   std::string private_ipv4;
   std::string private_ipv6;
@@ -69,10 +70,14 @@ struct Finding {
   std::string check;  ///< "integrity", "foreign_keys", or the invariant's name
   std::string detail;
 };
+struct Checked {
+  std::vector<Finding> findings{};
+  std::string not_checked{};  ///< what could not be looked at, and why; empty: nothing
+};
 
 struct BackupSize {
   std::int64_t bytes = 0;
-  std::int64_t pages = 0;
+  std::optional<std::int64_t> pages{};
 };
 
 using OnProgress = std::function<void(std::int64_t done, std::int64_t total)>;
@@ -100,8 +105,8 @@ class Store {
   // then, for those whose removal it has confirmed, `remove_peers`, which alone frees their
   // addresses.
   //
-  // While nobody else has the database open, `remove_peers` at once: it notes the removal too, and
-  // a gateway carries those out before it serves.
+  // While their gateway cannot run (`take_exclusively`), `remove_peers` at once: it notes the
+  // removal too, and a gateway carries those out before it serves.
 
   [[nodiscard]] virtual Result<std::vector<StalePeer>> stale_peers(UnixSeconds before) = 0;
   /// Those of `ids` that are stale still.
@@ -116,9 +121,10 @@ class Store {
   [[nodiscard]] virtual Result<Batch> remove_peers(std::span<const std::int64_t> ids,
                                                    UnixSeconds before, Removable removable) = 0;
 
-  /// True: nobody else has the database open, and nobody can open it until `release`. False: some
-  /// process has it open. A gateway that starts meanwhile waits for some seconds.
-  [[nodiscard]] virtual Result<bool> take_exclusively() = 0;
+  /// True: the gateway does not run and cannot start until `release`. Where several share the
+  /// database: that of this instance or, without one, none of them. False: it runs; on SQLite:
+  /// somebody has the file open. A gateway that starts meanwhile waits for some seconds.
+  [[nodiscard]] virtual Result<bool> take_exclusively(const std::string& instance) = 0;
   [[nodiscard]] virtual Status release() = 0;
 
   /// Clients by what they have used.
@@ -126,14 +132,14 @@ class Store {
   [[nodiscard]] virtual Result<Facts> stats(UnixSeconds now) = 0;
   /// The first hundred findings of each check. `retention` as cleanup has it: within it no ticket
   /// of a client is gone.
-  [[nodiscard]] virtual Result<std::vector<Finding>> check(UnixSeconds now,
-                                                           std::uint64_t retention) = 0;
+  [[nodiscard]] virtual Result<Checked> check(UnixSeconds now, std::uint64_t retention) = 0;
 
   /// A snapshot as of now, checked before it is put in place, mode 0600.
   [[nodiscard]] virtual Outcome<BackupSize> backup(const std::filesystem::path& file,
                                                    const OnProgress& on_progress) = 0;
-  /// Requires `take_exclusively`.
+  /// Requires `take_exclusively` where that is said.
   [[nodiscard]] virtual Status vacuum() = 0;
+  [[nodiscard]] virtual bool vacuum_is_exclusive() const = 0;
   [[nodiscard]] virtual Result<std::int64_t> schema_version() = 0;
   [[nodiscard]] virtual std::int64_t newest_schema_version() const = 0;
   /// Requires `take_exclusively`.
@@ -144,11 +150,15 @@ class Store {
 };
 
 struct StoreOptions {
-  std::string storage;  ///< "sqlite:PATH", or a path
+  std::string storage;  ///< "sqlite:PATH", a path, or "postgresql://…"
   std::chrono::milliseconds lock_timeout{5'000};
   bool writes = false;              ///< a database that cannot be written is refused at once
   bool any_schema_version = false;  ///< older ones, too
+  bool retired = false;  ///< also one that was copied to PostgreSQL (SqliteStore::retire)
 };
+
+/// The storage as it may be shown: of a URL without its password.
+[[nodiscard]] Outcome<std::string> name_of_storage(const std::string& storage);
 
 /// Opens a database that is there; makes none.
 [[nodiscard]] Outcome<std::unique_ptr<Store>> open_store(const StoreOptions& options);
