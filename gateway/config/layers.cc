@@ -96,6 +96,14 @@ std::string_view covered_address(const std::vector<std::string>& addresses) {
   return {};
 }
 
+/// A value that is quoted where it does not fit. It may be a URL that was meant for another
+/// setting: a flag that ends with = takes the next argument.
+std::vector<std::string> quotable_texts(std::vector<std::string> texts) {
+  for (auto& text : texts)
+    text = redacted_url(text);
+  return texts;
+}
+
 /// Several instances on one database must be told apart, and each other's clients sent the right
 /// way.
 std::expected<void, Refusal> check_storage_combination(const Settings& settings) {
@@ -196,7 +204,7 @@ std::expected<Resolved, Refusal> resolve(const Layers& layers, Settings base) {
       if (auto assigned = setting->assign(resolved.settings, given.texts); !assigned) {
         const bool quotable = !setting->secret && !given.texts.empty();
         return refuse(quotable ? fmt::format("{} {}, not {}", given.where, assigned.error(),
-                                             toml_value(*setting, given.texts))
+                                             toml_value(*setting, quotable_texts(given.texts)))
                                : fmt::format("{} {}", given.where, assigned.error()));
       }
       resolved.origin[key] = given.where;

@@ -9,6 +9,7 @@
 namespace lp::gateway::config {
 namespace {
 
+using testing::AllOf;
 using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::Not;
@@ -248,6 +249,13 @@ TEST(Rendering, PrintsAPasswordOrNotTheDatabase) {
   ASSERT_FALSE(resolved);
   EXPECT_EQ(resolved.error().sentence,
             "--storage must be sqlite:PATH or postgresql://USER@HOST/NAME");
+  // In the place of another value: "--http-address= --storage=…".
+  layers.from_flags.clear();
+  layers.from_flags["http_address"] = {{"--storage=postgresql://u:hidden@h/d"}, "--http-address"};
+  resolved = resolve(layers);
+  ASSERT_FALSE(resolved);
+  EXPECT_THAT(resolved.error().sentence,
+              AllOf(HasSubstr("postgresql://u:<redacted>@h/d"), Not(HasSubstr("hidden"))));
 }
 
 TEST(Rendering, WritesAFileThatReadsBackAsSomethingElse) {
