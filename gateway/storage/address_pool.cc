@@ -130,6 +130,7 @@ void FreeAddresses<N>::reset() {
   known_.clear();
   known_index_ = 0;
   released_.clear();
+  given_back_.clear();
 }
 
 template <std::size_t N>
@@ -164,15 +165,25 @@ bool FreeAddresses<N>::all_were_used() {
 
 template <std::size_t N>
 bool FreeAddresses<N>::has_next() {
-  return !all_were_used() || !released_.empty();
+  return !given_back_.empty() || !all_were_used() || !released_.empty();
 }
 
 template <std::size_t N>
 ByteArray<N> FreeAddresses<N>::take() {
+  if (!given_back_.empty()) {
+    const auto offset = given_back_.back();
+    given_back_.pop_back();
+    return range_.at(offset);
+  }
   if (!all_were_used()) return range_.at(next_++);
   const auto offset = released_.front();
   released_.pop_front();
   return range_.at(offset);
+}
+
+template <std::size_t N>
+void FreeAddresses<N>::give_back(const Address& address) {
+  if (const auto offset = range_.offset_of(address)) given_back_.push_back(*offset);
 }
 
 StorageResult<AddressPool> AddressPool::parse(std::string_view ipv4_pool,
@@ -191,6 +202,11 @@ StorageResult<AddressPool> AddressPool::parse(std::string_view ipv4_pool,
 std::optional<AddressPair> AddressPool::take() {
   if (is_exhausted()) return {};
   return AddressPair{{ipv4.take()}, {ipv6.take()}};
+}
+
+void AddressPool::give_back(const AddressPair& addresses) {
+  ipv4.give_back(addresses.ipv4.octets);
+  ipv6.give_back(addresses.ipv6.octets);
 }
 
 template class AddressRange<4>;

@@ -58,6 +58,9 @@ class FreeAddresses {
   [[nodiscard]] bool has_next();
   /// Requires `has_next`.
   [[nodiscard]] Address take();
+  /// Undoes `take` of an address that nobody got: it is the next one. Several go back in the
+  /// reverse order of their taking.
+  void give_back(const Address& address);
 
  private:
   /// True where only released addresses can be left. Steps over known ones.
@@ -68,6 +71,7 @@ class FreeAddresses {
   std::vector<std::uint64_t> known_;  ///< sorted exceptions from that, from known_index_ on
   std::size_t known_index_ = 0;
   std::deque<std::uint64_t> released_;
+  std::vector<std::uint64_t> given_back_;  ///< the last one goes first
 };
 
 /// Pairs of addresses. It knows what it has handed out, not whether that was committed: after a
@@ -82,6 +86,7 @@ class AddressPool {
 
   /// None where either pool is empty; then nothing is taken.
   [[nodiscard]] std::optional<AddressPair> take();
+  void give_back(const AddressPair& addresses);
   [[nodiscard]] bool is_exhausted() { return !ipv4.has_next() || !ipv6.has_next(); }
 
   FreeAddresses<4> ipv4;

@@ -1,4 +1,4 @@
-// Calls that wait, and the bounded queue in front of a storage thread.
+// The bounded queue in front of a storage thread.
 #pragma once
 
 #include <chrono>
@@ -7,29 +7,10 @@
 #include <cstdint>
 #include <iterator>
 #include <mutex>
-#include <optional>
 #include <utility>
 #include <vector>
 
-#include "gateway/storage/storage.h"
-
 namespace lp::gateway::storage {
-
-/// A call that waits, its completion, and its result as soon as there is one.
-template <typename RequestType, typename ResultType>
-struct Job {
-  using Request = RequestType;
-  using Result = ResultType;
-
-  Request request;
-  Done<Result> done;
-  std::optional<StorageResult<Result>> result;
-
-  /// Answers; a second answer is none.
-  void complete(StorageResult<Result> with) {
-    if (auto call = std::exchange(done, nullptr)) call(std::move(with));
-  }
-};
 
 /// Any number of threads push, one takes.
 template <typename Job>

@@ -1,82 +1,87 @@
-// What the writer does to the database: transactions, and inside them tickets accepted and undone,
-// usage debited, peers removed, removals confirmed, sessions recorded. Knows no threads.
+// What the threads of a storage ask of its database, whichever it is. A Ledger is what the writer
+// writes to, a Lookup is one connection of a reader. Both know no threads: one at a time.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <optional>
-#include <utility>
+#include <span>
 #include <vector>
 
-#include "gateway/storage/address_pool.h"
-#include "gateway/storage/sqlite.h"
-#include "gateway/storage/statements.h"
+#include "gateway/storage/jobs.h"
 #include "gateway/storage/storage.h"
 
 namespace lp::gateway::storage {
 
-/// An error from any function inside a transaction means: call `roll_back`.
+using StorageStatus = StorageResult<void>;
+
+/// Transactions, and inside them tickets accepted and undone, usage debited, peers removed,
+/// removals confirmed, sessions recorded. An error from any function inside a transaction, or from
+/// `begin` or `commit`, means: call `roll_back`.
 class Ledger {
  public:
-  /// Prepares the statements and reads the address pool's state.
-  [[nodiscard]] static StorageResult<Ledger> open(Connection connection, AddressPool pool);
+  /// What a transaction adds to the statistics once it is committed.
+  struct Counts {
+    std::uint64_t registrations = 0;
+    std::uint64_t registration_statements = 0;
+  };
+  struct RolledBack {
+    /// `commit` was called, and whether it was carried out is not known.
+    bool in_doubt = false;
+    /// The error was about this moment: the same transaction may succeed when it is run again.
+    bool repeatable = false;
+  };
 
-  /// Takes the write lock; waits for another process's up to the connection's patience.
-  StorageStatus begin();
+  virtual ~Ledger() = default;
+
+  /// Waits, where it must, for another process's lock or for a server to come back.
+  virtual StorageStatus begin() = 0;
   /// Returns once what was done is durable.
-  StorageStatus commit();
-  void roll_back();
+  virtual StorageStatus commit() = 0;
+  virtual RolledBack roll_back() = 0;
 
-  [[nodiscard]] StorageResult<AcceptanceResult> accept(const Acceptance& acceptance);
-  [[nodiscard]] StorageResult<Storage::Compensated> compensate(const Owner& owner,
-                                                               const messages::Nullifier& nullifier,
-                                                               UnixSeconds now);
-  StorageStatus confirm_removals(const std::vector<crypto::X25519Public>& keys);
-  [[nodiscard]] StorageResult<UsageOutcome> record_usage(const std::vector<PeerUsage>& usage,
-                                                         UnixSeconds now);
-  [[nodiscard]] StorageResult<RemovedPeer> remove_peer(const crypto::X25519Public& key);
-  StorageStatus record_session(const SessionRecord& record);
+  /// Sets the result of each of them.
+  virtual StorageStatus accept(std::span<AcceptJob* const> jobs, Counts& counts) = 0;
+  [[nodiscard]] virtual StorageResult<Storage::Compensated> compensate(
+      const CompensationRequest& request) = 0;
+  virtual StorageStatus confirm_removals(const std::vector<crypto::X25519Public>& keys) = 0;
+  [[nodiscard]] virtual StorageResult<UsageOutcome> record_usage(const UsageRequest& request) = 0;
+  [[nodiscard]] virtual StorageResult<RemovedPeer> remove_peer(const crypto::X25519Public& key) = 0;
+  /// Records that do not fit are dropped: they must not take a registration along.
+  virtual StorageStatus record_sessions(std::span<SessionJob* const> jobs) = 0;
 
   /// A durable write that changes nothing, to learn whether writing works. Not in a transaction.
-  StorageStatus probe();
-  /// Moves the log into the database file and closes. Nothing else may follow.
-  void close();
+  virtual StorageStatus probe() = 0;
+  /// How often `look` is to be called while nothing else is: a connection may be lost unnoticed. 0:
+  /// never.
+  [[nodiscard]] virtual std::chrono::milliseconds look_interval() const {
+    return std::chrono::milliseconds(0);
+  }
+  /// Whether the database is still there. Not in a transaction.
+  virtual StorageStatus look() { return {}; }
+  /// Leaves everything as a clean stop does. Nothing else may follow.
+  virtual void close() = 0;
 
-  /// Waits for locks are short from now on. From any thread.
-  void hurry() noexcept { connection_.patience().hurry(); }
+  /// What waits is short from now on. From any thread.
+  virtual void hurry() noexcept = 0;
   /// Statements run so far, besides BEGIN, COMMIT and ROLLBACK.
-  [[nodiscard]] std::uint64_t statements_run() const noexcept { return statements_.runs(); }
-
- private:
-  Ledger(Connection connection, Statements statements, AddressPool pool)
-      : connection_(std::move(connection)),
-        statements_(std::move(statements)),
-        pool_(std::move(pool)) {}
-
-  [[nodiscard]] StorageResult<AcceptanceResult> accept_new(const Acceptance& acceptance);
-  [[nodiscard]] StorageResult<AcceptanceResult> accept_existing(const Acceptance& acceptance,
-                                                                ClientRowId id);
-  [[nodiscard]] StorageResult<AcceptanceResult> answer_spent(const Acceptance& acceptance);
-  StorageStatus record_usage(const PeerUsage& usage, UnixSeconds now, UsageOutcome& outcome);
-  [[nodiscard]] StorageResult<std::optional<AddressPair>> take_addresses();
-  StorageStatus load_pool();
-  StorageStatus load_released_addresses();
-
-  Connection connection_;  // before what is prepared on it
-  Statements statements_;
-  AddressPool pool_;
-  bool pool_loaded_ = false;
-  bool released_in_transaction_ = false;
-  std::int64_t released_seen_ = 0;  ///< rows of released_addresses up to here are in the pool
+  [[nodiscard]] virtual std::uint64_t statements_run() const noexcept = 0;
 };
 
-/// The ticket with this nullifier, if it was spent. For any connection.
-[[nodiscard]] StorageResult<std::optional<SpentTicket>> find_spent_ticket(
-    Statements& statements, const messages::Nullifier& nullifier);
-[[nodiscard]] StorageResult<std::vector<Peer>> read_peers(Statements& statements,
-                                                          const PeerPage& page);
-[[nodiscard]] StorageResult<std::optional<Peer>> find_peer(Statements& statements,
-                                                           const crypto::X25519Public& key);
-[[nodiscard]] StorageResult<std::vector<crypto::X25519Public>> read_removals(
-    Statements& statements);
+class Lookup {
+ public:
+  virtual ~Lookup() = default;
+
+  [[nodiscard]] virtual StorageResult<std::optional<SpentTicket>> find_spent(
+      const messages::Nullifier& nullifier) = 0;
+  [[nodiscard]] virtual StorageResult<std::vector<Peer>> list_peers(const PeerPage& page) = 0;
+  [[nodiscard]] virtual StorageResult<std::optional<Peer>> find_peer(
+      const crypto::X25519Public& key) = 0;
+  [[nodiscard]] virtual StorageResult<std::vector<crypto::X25519Public>> list_removals() = 0;
+
+  virtual void close() = 0;
+  /// As Ledger::hurry.
+  virtual void hurry() noexcept = 0;
+};
 
 }  // namespace lp::gateway::storage

@@ -5,32 +5,32 @@
 #include <chrono>
 #include <exception>
 #include <utility>
-
-#include "gateway/storage/ledger.h"
+#include <variant>
+#include <vector>
 
 namespace lp::gateway::storage {
 namespace {
 
-auto read(Statements& statements, const messages::Nullifier& nullifier) {
-  return find_spent_ticket(statements, nullifier);
+auto read(Lookup& lookup, const messages::Nullifier& nullifier) {
+  return lookup.find_spent(nullifier);
 }
-auto read(Statements& statements, const PeerPage& page) {
-  return read_peers(statements, page);
+auto read(Lookup& lookup, const PeerPage& page) {
+  return lookup.list_peers(page);
 }
-auto read(Statements& statements, const crypto::X25519Public& key) {
-  return find_peer(statements, key);
+auto read(Lookup& lookup, const crypto::X25519Public& key) {
+  return lookup.find_peer(key);
 }
-auto read(Statements& statements, ListRemovalsRequest) {
-  return read_removals(statements);
+auto read(Lookup& lookup, ListRemovalsRequest) {
+  return lookup.list_removals();
 }
 
 template <typename JobType>
-void carry_out(Statements& statements, JobType& job) {
+void carry_out(Lookup& lookup, JobType& job) {
   const auto result = [&]() -> StorageResult<typename JobType::Result> {
     try {
-      return read(statements, job.request);
+      return read(lookup, job.request);
     } catch (const std::exception& exception) {  // out of memory
-      return storage_fail(StorageError::Kind::unavailable, exception.what());
+      return std::unexpected(StorageError{StorageError::Kind::unavailable, exception.what()});
     }
   };
   job.complete(result());
@@ -38,10 +38,8 @@ void carry_out(Statements& statements, JobType& job) {
 
 }  // namespace
 
-Reader::Reader(Connection connection, Statements statements)
-    : connection_(std::move(connection)),
-      statements_(std::move(statements)),
-      thread_([this] { run(); }) {
+Reader::Reader(std::unique_ptr<Lookup> lookup)
+    : lookup_(std::move(lookup)), thread_([this] { run(); }) {
   pthread_setname_np(thread_.native_handle(), "lp-db-reader");
 }
 
@@ -49,7 +47,7 @@ void Reader::shut_down() {
   const std::lock_guard lock(shut_down_mutex_);
   if (!thread_.joinable()) return;
   queue_.close();
-  connection_.patience().hurry();
+  lookup_->hurry();
   thread_.join();
 }
 
@@ -58,12 +56,11 @@ void Reader::run() {
   while (queue_.wait(std::chrono::milliseconds(0)) > 0) {
     queue_.take(jobs);
     for (auto& job : jobs) {
-      std::visit([this](auto& each) { carry_out(statements_, each); }, job);
+      std::visit([this](auto& each) { carry_out(*lookup_, each); }, job);
     }
     jobs.clear();
   }
-  statements_ = Statements();
-  connection_.close();
+  lookup_->close();
 }
 
 }  // namespace lp::gateway::storage

@@ -4,7 +4,7 @@
 #include <string>
 #include <utility>
 
-#include "gateway/storage/storage.h"
+#include "gateway/storage/ledger.h"
 #include "lib/sqlite/sqlite.h"
 
 namespace lp::gateway::storage {
@@ -15,7 +15,6 @@ using sqlite::last_error;
 using sqlite::LockPatience;
 using sqlite::Query;
 using sqlite::Statement;
-using StorageStatus = StorageResult<void>;
 
 [[nodiscard]] inline std::unexpected<StorageError> storage_fail(StorageError::Kind kind,
                                                                 std::string detail) {

@@ -4,71 +4,48 @@
 
 #include <atomic>
 #include <cstdint>
+#include <memory>
 #include <mutex>
-#include <optional>
 #include <span>
 #include <string>
 #include <thread>
 #include <utility>
-#include <variant>
 #include <vector>
 
 #include "gateway/storage/job_queue.h"
+#include "gateway/storage/jobs.h"
 #include "gateway/storage/ledger.h"
 #include "gateway/storage/storage.h"
 
 namespace lp::gateway::storage {
 
-struct CompensationRequest {
-  Owner owner;
-  messages::Nullifier nullifier{};
-  UnixSeconds now = 0;
-};
-
-struct UsageRequest {
-  std::vector<PeerUsage> usage;
-  UnixSeconds now = 0;
-};
-
-using AcceptJob = Job<Acceptance, AcceptanceResult>;
-using CompensateJob = Job<CompensationRequest, Storage::Compensated>;
-using ConfirmJob = Job<std::vector<crypto::X25519Public>, std::monostate>;
-using UsageJob = Job<UsageRequest, UsageOutcome>;
-using RemovePeerJob = Job<crypto::X25519Public, RemovedPeer>;
-using SessionJob = Job<SessionRecord, std::monostate>;
-using WriteJob =
-    std::variant<AcceptJob, CompensateJob, ConfirmJob, UsageJob, RemovePeerJob, SessionJob>;
-
 class Writer {
  public:
   /// Starts the thread.
-  Writer(Ledger ledger, bool commit_each);
+  Writer(std::unique_ptr<Ledger> ledger, bool commit_each);
   ~Writer() { shut_down(); }
   Writer(const Writer&) = delete;
   Writer& operator=(const Writer&) = delete;
 
   [[nodiscard]] JobQueue<WriteJob>& queue() noexcept { return queue_; }
   [[nodiscard]] StorageStats stats() const;
-  /// Finishes what waits, moves the log into the database file, closes it.
+  /// Finishes what waits and closes the ledger.
   void shut_down();
 
  private:
   using Jobs = std::span<WriteJob>;
-  /// What a transaction adds to the statistics once it is committed.
-  struct Counts {
-    std::uint64_t registrations = 0;
-    std::uint64_t registration_statements = 0;
-  };
+  using Counts = Ledger::Counts;
 
   void run();
   void run_waiting(std::size_t waiting);
   void run_transaction(StorageStatus begun, Jobs jobs, int& retries_left);
   StorageStatus execute(Jobs jobs, Counts& counts);
-  void probe();
+  bool attempt(StorageStatus begun, Jobs jobs, StorageError& error, bool& repeatable);
+  void look_after(bool healthy);
   void committed(const Counts& counts);
-  void not_committed(const StorageError& error);
+  void not_committed(const StorageError& error, bool repeatable = false);
 
-  Ledger ledger_;
+  std::unique_ptr<Ledger> ledger_;
   const bool commit_each_;
   JobQueue<WriteJob> queue_;
   std::vector<WriteJob> batch_;

@@ -37,7 +37,7 @@ Params& Params::add(std::int64_t value) {
   return *this;
 }
 
-Params& Params::add(bool value) {
+Params& Params::add_bool(bool value) {
   values_.emplace_back(value ? "t" : "f");
   return *this;
 }

@@ -20,7 +20,7 @@ namespace lp::postgres {
 class Params {
  public:
   Params& add(std::int64_t value);
-  Params& add(bool value);
+  Params& add_bool(bool value);
   Params& add(ByteView bytes);  ///< bytea
   Params& add(std::string_view text);
   Params& add_null();

@@ -1,4 +1,4 @@
-#include "gateway/storage/ledger.h"
+#include "gateway/storage/sqlite_ledger.h"
 
 #include <fmt/core.h>
 
@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "gateway/storage/schema.h"
+#include "gateway/storage/sqlite_lookup.h"
 
 namespace lp::gateway::storage {
 namespace {
@@ -16,51 +17,12 @@ constexpr std::int64_t as_integer(UnixSeconds time) noexcept {
   return static_cast<std::int64_t>(time);
 }
 
-StorageError damaged(std::string_view what) {
-  return {StorageError::Kind::corrupt, fmt::format("the database holds {}", what)};
-}
-
 /// The one row that `query` must have, left standing on it.
 StorageStatus expect_row(Query& query, std::string_view otherwise) {
   auto row = query.next();
   if (!row) return std::unexpected(std::move(row.error()));
   if (!*row) return std::unexpected(damaged(otherwise));
   return {};
-}
-
-StorageResult<AddressPair> read_addresses(const Query& query, int first_column) {
-  const auto ipv4 = parse_address<4>(query.text(first_column));
-  const auto ipv6 = parse_address<16>(query.text(first_column + 1));
-  if (!ipv4 || !ipv6) return std::unexpected(damaged("an address that is none"));
-  return AddressPair{{*ipv4}, {*ipv6}};
-}
-
-StorageResult<ByteArray<32>> read_key(const Query& query, int column) {
-  const auto blob = query.blob(column);
-  if (blob.size() != 32) return std::unexpected(damaged("a key that has not 32 bytes"));
-  return to_array<32>(blob);
-}
-
-StorageResult<Peer> read_peer(const Query& row) {
-  const auto key = read_key(row, 1);
-  if (!key) return std::unexpected(key.error());
-  const auto addresses = read_addresses(row, 2);
-  if (!addresses) return std::unexpected(addresses.error());
-  const auto ticket_type = messages::ticket_type_from_name(row.text(4));
-  if (!ticket_type) return std::unexpected(damaged("a ticket type that is none"));
-  Peer peer{.client_id = row.integer(0),
-            .public_key = {*key},
-            .addresses = *addresses,
-            .ticket_type = *ticket_type,
-            .available = row.integer(5),
-            .used = row.integer(6),
-            .credited = row.integer(7),
-            .created_at = static_cast<UnixSeconds>(row.integer(8)),
-            .last_seen = std::nullopt,
-            .counters = {.rx = row.integer(10), .tx = row.integer(11)},
-            .removal_noted = row.integer(12) != 0};
-  if (!row.is_null(9)) peer.last_seen = static_cast<UnixSeconds>(row.integer(9));
-  return peer;
 }
 
 std::int64_t saturating_sum(std::int64_t a, std::int64_t b) noexcept {
@@ -74,15 +36,16 @@ StorageStatus forget_ticket(Statements& statements, const messages::Nullifier& n
 
 }  // namespace
 
-StorageResult<Ledger> Ledger::open(Connection connection, AddressPool pool) {
+StorageResult<std::unique_ptr<Ledger>> SqliteLedger::open(Connection connection, AddressPool pool) {
   auto statements = Statements::prepare(connection);
   if (!statements) return std::unexpected(std::move(statements.error()));
-  Ledger ledger(std::move(connection), std::move(*statements), std::move(pool));
-  if (auto loaded = ledger.load_pool(); !loaded) return std::unexpected(std::move(loaded.error()));
+  std::unique_ptr<SqliteLedger> ledger(
+      new SqliteLedger(std::move(connection), std::move(*statements), std::move(pool)));
+  if (auto loaded = ledger->load_pool(); !loaded) return std::unexpected(std::move(loaded.error()));
   return ledger;
 }
 
-StorageStatus Ledger::begin() {
+StorageStatus SqliteLedger::begin() {
   if (auto begun = Query(statements_[Sql::begin]).run(); !begun) return begun;
   released_in_transaction_ = false;
   if (!pool_loaded_) return load_pool();
@@ -91,7 +54,7 @@ StorageStatus Ledger::begin() {
   return {};
 }
 
-StorageStatus Ledger::commit() {
+StorageStatus SqliteLedger::commit() {
   if (connection_.file_has_moved()) {
     return storage_fail(StorageError::Kind::unavailable,
                         "the database file was deleted or replaced while it is in use");
@@ -99,14 +62,29 @@ StorageStatus Ledger::commit() {
   return Query(statements_[Sql::commit]).run();
 }
 
-void Ledger::roll_back() {
+Ledger::RolledBack SqliteLedger::roll_back() {
   // SQLite has done so by itself after some errors, such as a full disk.
   if (connection_.in_transaction()) std::ignore = Query(statements_[Sql::roll_back]).run();
   // What the pool has handed out is free again.
   pool_loaded_ = false;
+  return {};
 }
 
-StorageResult<AcceptanceResult> Ledger::accept(const Acceptance& acceptance) {
+StorageStatus SqliteLedger::accept(std::span<AcceptJob* const> jobs, Counts& counts) {
+  for (auto* job : jobs) {
+    const auto statements_before = statements_run();
+    auto result = accept(job->request);
+    if (!result) return std::unexpected(std::move(result.error()));
+    if (result->outcome == AcceptanceOutcome::accepted) {
+      ++counts.registrations;
+      counts.registration_statements += statements_run() - statements_before;
+    }
+    job->result = std::move(result);
+  }
+  return {};
+}
+
+StorageResult<AcceptanceResult> SqliteLedger::accept(const Acceptance& acceptance) {
   const bool wireguard = acceptance.owner.kind == ClientKind::wireguard;
   std::optional<ClientRowId> id;
   {
@@ -125,7 +103,7 @@ StorageResult<AcceptanceResult> Ledger::accept(const Acceptance& acceptance) {
   return id ? accept_existing(acceptance, *id) : accept_new(acceptance);
 }
 
-StorageResult<AcceptanceResult> Ledger::accept_new(const Acceptance& acceptance) {
+StorageResult<AcceptanceResult> SqliteLedger::accept_new(const Acceptance& acceptance) {
   const auto& owner = acceptance.owner;
   AcceptanceResult result{.amount = acceptance.amount, .has_bandwidth = acceptance.amount > 0};
   if (owner.kind == ClientKind::wireguard) {
@@ -178,8 +156,8 @@ StorageResult<AcceptanceResult> Ledger::accept_new(const Acceptance& acceptance)
   return result;
 }
 
-StorageResult<AcceptanceResult> Ledger::accept_existing(const Acceptance& acceptance,
-                                                        ClientRowId id) {
+StorageResult<AcceptanceResult> SqliteLedger::accept_existing(const Acceptance& acceptance,
+                                                              ClientRowId id) {
   AcceptanceResult result{.client_id = id, .amount = acceptance.amount, .client_existed = true};
   if (acceptance.owner.kind == ClientKind::wireguard) {
     Query select(statements_[Sql::select_addresses]);
@@ -217,7 +195,7 @@ StorageResult<AcceptanceResult> Ledger::accept_existing(const Acceptance& accept
   return result;
 }
 
-StorageResult<AcceptanceResult> Ledger::answer_spent(const Acceptance& acceptance) {
+StorageResult<AcceptanceResult> SqliteLedger::answer_spent(const Acceptance& acceptance) {
   auto spent = find_spent_ticket(statements_, acceptance.nullifier);
   if (!spent) return std::unexpected(std::move(spent.error()));
   if (!*spent) return std::unexpected(damaged("a nullifier that cannot be read back"));
@@ -231,9 +209,8 @@ StorageResult<AcceptanceResult> Ledger::answer_spent(const Acceptance& acceptanc
                           .client_existed = true};
 }
 
-StorageResult<Storage::Compensated> Ledger::compensate(const Owner& owner,
-                                                       const messages::Nullifier& nullifier,
-                                                       UnixSeconds now) {
+StorageResult<Storage::Compensated> SqliteLedger::compensate(const CompensationRequest& request) {
+  const auto& [owner, nullifier, now] = request;
   ClientRowId id = 0;
   std::int64_t amount = 0;
   {
@@ -283,7 +260,7 @@ StorageResult<Storage::Compensated> Ledger::compensate(const Owner& owner,
   return Storage::Compensated{.removal_noted = true};
 }
 
-StorageStatus Ledger::confirm_removals(const std::vector<crypto::X25519Public>& keys) {
+StorageStatus SqliteLedger::confirm_removals(const std::vector<crypto::X25519Public>& keys) {
   for (const auto& key : keys) {
     for (const auto sql : {Sql::cancel_removal, Sql::reset_counters}) {
       if (auto done = Query(statements_[sql]).bind(key.bytes).run(); !done) return done;
@@ -292,18 +269,18 @@ StorageStatus Ledger::confirm_removals(const std::vector<crypto::X25519Public>& 
   return {};
 }
 
-StorageResult<UsageOutcome> Ledger::record_usage(const std::vector<PeerUsage>& usage,
-                                                 UnixSeconds now) {
+StorageResult<UsageOutcome> SqliteLedger::record_usage(const UsageRequest& request) {
   UsageOutcome outcome;
-  for (const auto& entry : usage) {
-    if (auto done = record_usage(entry, now, outcome); !done) {
+  for (const auto& entry : request.usage) {
+    if (auto done = record_usage(entry, request.now, outcome); !done) {
       return std::unexpected(std::move(done.error()));
     }
   }
   return outcome;
 }
 
-StorageStatus Ledger::record_usage(const PeerUsage& usage, UnixSeconds now, UsageOutcome& outcome) {
+StorageStatus SqliteLedger::record_usage(const PeerUsage& usage, UnixSeconds now,
+                                         UsageOutcome& outcome) {
   {
     Query count(statements_[Sql::count_usage]);
     count.bind(usage.client_id)
@@ -333,7 +310,7 @@ StorageStatus Ledger::record_usage(const PeerUsage& usage, UnixSeconds now, Usag
   return noted;
 }
 
-StorageResult<RemovedPeer> Ledger::remove_peer(const crypto::X25519Public& key) {
+StorageResult<RemovedPeer> SqliteLedger::remove_peer(const crypto::X25519Public& key) {
   Query remove(statements_[Sql::delete_wireguard_client]);
   remove.bind(key.bytes);
   if (auto done = remove.run(); !done) return std::unexpected(std::move(done.error()));
@@ -347,7 +324,16 @@ StorageResult<RemovedPeer> Ledger::remove_peer(const crypto::X25519Public& key) 
   return RemovedPeer{.existed = false, .removal_noted = noted.integer(0) != 0};
 }
 
-StorageStatus Ledger::record_session(const SessionRecord& record) {
+StorageStatus SqliteLedger::record_sessions(std::span<SessionJob* const> jobs) {
+  for (auto* job : jobs) {
+    auto done = record_session(job->request);
+    if (!done && done.error().kind != StorageError::Kind::invalid) return done;
+    job->result = std::monostate{};
+  }
+  return {};
+}
+
+StorageStatus SqliteLedger::record_session(const SessionRecord& record) {
   const auto bind_all = [&](Query& query) {
     query.bind(std::int64_t{record.session_id})
         .bind(std::int64_t{record.lp_id})
@@ -368,7 +354,7 @@ StorageStatus Ledger::record_session(const SessionRecord& record) {
   return insert.run();
 }
 
-StorageStatus Ledger::probe() {
+StorageStatus SqliteLedger::probe() {
   auto status = begin();
   if (status) status = rewrite_schema_version(connection_);
   if (status) status = commit();
@@ -376,13 +362,13 @@ StorageStatus Ledger::probe() {
   return status;
 }
 
-void Ledger::close() {
+void SqliteLedger::close() {
   std::ignore = connection_.execute("PRAGMA wal_checkpoint(TRUNCATE)");
   statements_ = Statements();
   connection_.close();
 }
 
-StorageResult<std::optional<AddressPair>> Ledger::take_addresses() {
+StorageResult<std::optional<AddressPair>> SqliteLedger::take_addresses() {
   if (pool_.is_exhausted() && released_in_transaction_) {
     if (auto loaded = load_released_addresses(); !loaded) {
       return std::unexpected(std::move(loaded.error()));
@@ -391,7 +377,7 @@ StorageResult<std::optional<AddressPair>> Ledger::take_addresses() {
   return pool_.take();
 }
 
-StorageStatus Ledger::load_pool() {
+StorageStatus SqliteLedger::load_pool() {
   pool_.ipv4.reset();
   pool_.ipv6.reset();
   released_seen_ = 0;
@@ -414,7 +400,7 @@ StorageStatus Ledger::load_pool() {
   return {};
 }
 
-StorageStatus Ledger::load_released_addresses() {
+StorageStatus SqliteLedger::load_released_addresses() {
   Query released(statements_[Sql::select_released_addresses]);
   released.bind(released_seen_);
   while (true) {
@@ -430,68 +416,6 @@ StorageStatus Ledger::load_released_addresses() {
     } else {
       return std::unexpected(damaged("an address that is none"));
     }
-  }
-}
-
-StorageResult<std::optional<SpentTicket>> find_spent_ticket(Statements& statements,
-                                                            const messages::Nullifier& nullifier) {
-  Query find(statements[Sql::find_spent]);
-  find.bind(nullifier);
-  const auto row = find.next();
-  if (!row) return std::unexpected(row.error());
-  if (!*row) return std::nullopt;
-  SpentTicket ticket;
-  ticket.owner.kind =
-      find.text(0) == mode_word(ClientKind::wireguard) ? ClientKind::wireguard : ClientKind::mixnet;
-  const auto key = read_key(find, 1);
-  if (!key) return std::unexpected(key.error());
-  ticket.owner.key = *key;
-  ticket.amount = find.integer(2);
-  if (!find.is_null(3)) ticket.client_id = find.integer(3);
-  if (!find.is_null(4)) {
-    const auto addresses = read_addresses(find, 4);
-    if (!addresses) return std::unexpected(addresses.error());
-    ticket.addresses = *addresses;
-  }
-  return ticket;
-}
-
-StorageResult<std::vector<Peer>> read_peers(Statements& statements, const PeerPage& page) {
-  std::vector<Peer> peers;
-  Query select(statements[Sql::select_peers]);
-  select.bind(page.after).bind(page.limit);
-  while (true) {
-    const auto row = select.next();
-    if (!row) return std::unexpected(row.error());
-    if (!*row) return peers;
-    auto peer = read_peer(select);
-    if (!peer) return std::unexpected(std::move(peer.error()));
-    peers.push_back(*peer);
-  }
-}
-
-StorageResult<std::optional<Peer>> find_peer(Statements& statements,
-                                             const crypto::X25519Public& key) {
-  Query select(statements[Sql::select_peer]);
-  select.bind(key.bytes);
-  const auto row = select.next();
-  if (!row) return std::unexpected(row.error());
-  if (!*row) return std::nullopt;
-  auto peer = read_peer(select);
-  if (!peer) return std::unexpected(std::move(peer.error()));
-  return *peer;
-}
-
-StorageResult<std::vector<crypto::X25519Public>> read_removals(Statements& statements) {
-  std::vector<crypto::X25519Public> keys;
-  Query select(statements[Sql::select_removals]);
-  while (true) {
-    const auto row = select.next();
-    if (!row) return std::unexpected(row.error());
-    if (!*row) return keys;
-    const auto key = read_key(select, 0);
-    if (!key) return std::unexpected(key.error());
-    keys.push_back({*key});
   }
 }
 
