@@ -114,8 +114,10 @@ GatewayProcess::GatewayProcess(Options options) : options_(std::move(options)) {
   const auto made = test::run({.program = program("lp-gateway"),
                                .args = {"init", "--data-dir", (data_ / "gateway").string()}});
   if (made.ended.code != 0) throw std::runtime_error("lp-gateway init: " + made.error_output);
-  identity_ = made.output.substr(0, made.output.find('\n'));
-  lp_key_ = crypto::Identity::from_base58(identity_).value().to_x25519().value();
+  if (options_.identity_of) {
+    std::filesystem::copy_file(*options_.identity_of / "identity.key", data_dir() / "identity.key",
+                               std::filesystem::copy_options::overwrite_existing);
+  }
   start();
 }
 
@@ -148,6 +150,8 @@ void GatewayProcess::start() {
   }
   port_ = port_of(match[1]);
   http_port_ = port_of(match[2]);
+  identity_ = match[3];
+  lp_key_ = crypto::Identity::from_base58(identity_).value().to_x25519().value();
 }
 
 int GatewayProcess::stop() {
@@ -163,20 +167,28 @@ std::string GatewayProcess::target() const {
   return identity_ + "@127.0.0.1:" + std::to_string(port_);
 }
 
-std::string GatewayProcess::http_get(std::string_view path) const {
+std::string GatewayProcess::http_answer(std::string_view path) const {
   RawConnection connection("127.0.0.1", http_port_);
   const std::string request =
       "GET " + std::string(path) + " HTTP/1.1\r\nHost: gateway\r\nConnection: close\r\n\r\n";
   connection.send({reinterpret_cast<const std::uint8_t*>(request.data()), request.size()});
   const auto answer = connection.receive_until_closed();
   if (!answer) throw std::runtime_error("no HTTP answer");
-  const std::string text(answer->begin(), answer->end());
+  return {answer->begin(), answer->end()};
+}
+
+std::string GatewayProcess::http_get(std::string_view path) const {
+  const std::string text = http_answer(path);
   if (!text.starts_with("HTTP/1.1 200")) throw std::runtime_error(text);
   return text.substr(text.find("\r\n\r\n") + 4);
 }
 
 Exposition GatewayProcess::metrics() const {
   return Exposition(http_get("/metrics"));
+}
+
+std::string GatewayProcess::ready_answer() const {
+  return http_answer("/readyz");
 }
 
 Exposition GatewayProcess::idle_metrics() const {

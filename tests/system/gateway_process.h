@@ -63,6 +63,8 @@ class GatewayProcess {
     bool mock_ecash = true;
     std::map<std::string, std::optional<std::string>> environment = {};
     std::optional<std::uint64_t> open_files = std::nullopt;
+    /// Another gateway's data directory, whose identity key this one has as well.
+    std::optional<std::filesystem::path> identity_of = std::nullopt;
   };
 
   /// Makes keys and a data directory, and starts with mock e-cash on loopback.
@@ -86,6 +88,8 @@ class GatewayProcess {
   [[nodiscard]] const TempDir& data() const { return data_; }
 
   [[nodiscard]] Exposition metrics() const;
+  /// The answer of /readyz, with its status line.
+  [[nodiscard]] std::string ready_answer() const;
   /// Waits until no connection is active, and returns the metrics of then.
   [[nodiscard]] Exposition idle_metrics() const;
   /// VmRSS, in KiB.
@@ -99,6 +103,7 @@ class GatewayProcess {
   [[nodiscard]] bool is_spent(const messages::Nullifier& nullifier) const;
 
  private:
+  [[nodiscard]] std::string http_answer(std::string_view path) const;
   [[nodiscard]] std::string http_get(std::string_view path) const;
 
   Options options_;

@@ -13,6 +13,7 @@ namespace {
 
 using testing::AllOf;
 using testing::HasSubstr;
+using testing::Not;
 using testing::StartsWith;
 
 class Refused : public GatewayProcess {
@@ -130,6 +131,25 @@ TEST_F(Refused, MockEcashIsOpenToThePublic) {
   options.args.push_back("--allow-mock-on-public-address");
   gateway_.emplace(options);
   EXPECT_THAT(gateway_->read_line().value_or(""), StartsWith("ready lp=0.0.0.0:"));
+}
+
+TEST_F(Refused, AnInstanceRunsWithoutWhatTheOthersMustKnow) {
+  init();
+  const std::string url = "--storage=postgresql://u:hidden@127.0.0.1:1/d";
+  EXPECT_THAT(refusal(78, {url, "--instance=a"}), HasSubstr("set wireguard_announced_address"));
+  EXPECT_THAT(refusal(78, {url, "--wireguard-announced-address=192.0.2.1"}),
+              HasSubstr("set instance"));
+  EXPECT_THAT(refusal(78, {"--instance=a"}), HasSubstr("SQLite"));
+  // Nothing listens there; the password is said to nobody.
+  EXPECT_THAT(refusal(69, {url, "--instance=a", "--wireguard-announced-address=192.0.2.1"}),
+              AllOf(StartsWith("postgresql://u@127.0.0.1:1/d: "), Not(HasSubstr("hidden"))));
+}
+
+TEST_F(Refused, AnEphemeralGatewayLeavesRowsBehind) {
+  EXPECT_THAT(refusal_of(78, {.program = test::program("lp-gateway"),
+                              .args = {"run", "--ephemeral"},
+                              .environment = {{"LP_GATEWAY_STORAGE", "postgres://u@127.0.0.1/d"}}}),
+              StartsWith("--ephemeral leaves nothing behind"));
 }
 
 TEST_F(Refused, AKeyThatWireguardTakesForNoneIsGivenToADevice) {
