@@ -63,8 +63,8 @@ class Copy {
     if (auto made = migrate(target_, postgres_schema()); !made) {
       return std::unexpected(of_target(made.error()));
     }
-    const auto locked = gateway::storage::try_lock_instance(target_, options_.instance);
-    if (!locked) return std::unexpected(of_target(locked.error()));
+    const auto locked = lock_instance();
+    if (!locked) return std::unexpected(locked.error());
     if (!*locked) {
       return fail(exit_status::unknown, fmt::format("{}: instance '{}' runs; stop that gateway",
                                                     options_.target_database, options_.instance));
@@ -107,6 +107,17 @@ class Copy {
   }
   [[nodiscard]] static Outcome<void> interrupted_here() {
     return fail(exit_status::unknown, "interrupted; nothing was copied");
+  }
+
+  /// Waits for --lock-timeout: the session of a copy that was killed ends a moment later.
+  Outcome<bool> lock_instance() {
+    const auto until = std::chrono::steady_clock::now() + options_.lock_timeout;
+    while (true) {
+      const auto locked = gateway::storage::try_lock_instance(target_, options_.instance);
+      if (!locked) return std::unexpected(of_target(locked.error()));
+      if (*locked || interrupted() || std::chrono::steady_clock::now() >= until) return *locked;
+      rest(std::chrono::milliseconds(50));
+    }
   }
 
   Outcome<void> execute(std::string_view sql) {

@@ -41,9 +41,9 @@ class CommandLine {
       const bool printed = app_.exit(done) == 0 && std::fflush(stdout) == 0;
       return std::unexpected(ParseEnd{printed ? 0 : exit_status::cannot_create});
     } catch (const CLI::ExtrasError& error) {
-      return usage(cli::unknown_argument(app_, error.what()));
+      return usage(without_urls(cli::unknown_argument(app_, error.what())));
     } catch (const CLI::ParseError& error) {
-      return usage(error.what());
+      return usage(without_urls(error.what()));
     }
     if (completion_.parsed()) return print_completion();
     if (app_.get_subcommands().empty()) {
@@ -189,7 +189,7 @@ class CommandLine {
   }
 
   [[nodiscard]] std::unexpected<ParseEnd> usage(std::string_view sentence) const {
-    return std::unexpected(ParseEnd{cli::wrong_usage(app_, without_urls(std::string(sentence)))});
+    return std::unexpected(ParseEnd{cli::wrong_usage(app_, sentence)});
   }
 
   Options options_;

@@ -13,6 +13,9 @@ namespace {
 using ::testing::HasSubstr;
 using ::testing::StartsWith;
 
+class Shown : public EveryDatabase {};
+INSTANTIATE_TEST_SUITE_P(On, Shown, ::testing::Values(Kind::sqlite, Kind::postgres), kind_name);
+
 void register_clients(const Database& database, int clients) {
   const auto storage = database.open();
   for (int i = 1; i <= clients; ++i) {
@@ -21,12 +24,12 @@ void register_clients(const Database& database, int clients) {
   }
 }
 
-TEST(Report, IsOrderedByUseAndCut) {
-  const Database database;
+TEST_P(Shown, ReportIsOrderedByUseAndCut) {
   register_clients(database, 5);
   database.rows().execute(
       "UPDATE bandwidth SET used = client_id * 1000, available = credited - client_id * 1000");
-  const auto report = database.maintain({"report", "--limit", "2", "--format", "csv"});
+  filled();
+  const auto report = maintain({"report", "--limit", "2", "--format", "csv"});
   EXPECT_EQ(report.ended.code, 0) << report.error_output;
   EXPECT_THAT(report.output, StartsWith("client_id,kind,key,ticket_type,used,available,credited"));
   EXPECT_THAT(report.output, HasSubstr("\r\n5,wireguard,"));
@@ -35,11 +38,11 @@ TEST(Report, IsOrderedByUseAndCut) {
   EXPECT_EQ(report.output.find("\r\n3,"), std::string::npos);
 }
 
-TEST(Stats, CountWhatIsThere) {
-  const Database database;
+TEST_P(Shown, StatsCountWhatIsThere) {
   register_clients(database, 5);
   database.add_spent(7, now - day);
-  const auto stats = database.maintain({"stats", "--format", "json"});
+  filled();
+  const auto stats = maintain({"stats", "--format", "json"});
   EXPECT_EQ(stats.ended.code, 0) << stats.error_output;
   EXPECT_EQ(number(stats, "wireguard_peers.value"), 5);
   EXPECT_EQ(number(stats, "spent_credentials.value"), 12);
@@ -50,12 +53,12 @@ TEST(Stats, CountWhatIsThere) {
 }
 
 // A hostile file's texts reach no terminal as they are.
-TEST(Report, ShowsNoControlCharacters) {
-  const Database database;
+TEST_P(Shown, ReportHasNoControlCharacters) {
   register_clients(database, 1);
   database.rows().execute("UPDATE wireguard_peers SET ticket_type = 'a' || char(27) || '[2J'");
+  filled();
   for (const char* format : {"text", "json", "csv"}) {
-    const auto report = database.maintain({"report", "--format", format});
+    const auto report = maintain({"report", "--format", format});
     EXPECT_EQ(report.output.find('\x1b'), std::string::npos) << format;
     EXPECT_THAT(report.output, HasSubstr("x1b[2J"));
   }

@@ -234,7 +234,7 @@ TEST(Usage, IsSaidInASentence) {
   expect_usage({"stats", "--storage", ""}, "no path is given");
   expect_usage({"backup", database.path().string(), "--storage", database.path().string()},
                "is the database itself");
-  expect_usage({"copy"}, "--instance is required");
+  expect_usage({"copy"}, "--to is required");
   const std::string postgres = "postgresql://lp:hush@localhost/db";
   expect_usage({"stats", "--storage", postgres + "?nothing=1"}, "--storage: is no PostgreSQL URL");
   expect_usage({"copy", "--to", "sqlite:x", "--instance", "a"}, "--to: must be postgresql://");

@@ -71,6 +71,76 @@ Finished Database::maintain(std::vector<std::string> args) const {
   return lp_db_maint(arguments(std::move(args)));
 }
 
+void EveryDatabase::SetUp() {
+  if (GetParam() == Kind::postgres && !lp::test::PostgresServer::installed()) {
+    GTEST_SKIP() << lp::test::PostgresServer::not_installed;
+  }
+}
+
+void EveryDatabase::filled() {
+  if (GetParam() == Kind::sqlite) return;
+  name_ = new_postgres_database();
+  copy_to_postgres(database, name_);
+}
+
+std::string EveryDatabase::storage() const {
+  return name_.empty() ? "sqlite:" + database.path().string() : postgres().url(name_);
+}
+
+Finished EveryDatabase::maintain(std::vector<std::string> args) const {
+  args.insert(args.end(), {"--storage", storage(), "--as-of", std::to_string(now)});
+  return lp_db_maint(std::move(args));
+}
+
+void EveryDatabase::execute(const std::string& sql) const {
+  if (name_.empty()) {
+    database.rows().execute(sql);
+  } else {
+    postgres().query(name_, sql);
+  }
+}
+
+std::int64_t EveryDatabase::integer(const std::string& sql) const {
+  return name_.empty() ? database.rows().integer(sql) : postgres_integer(name_, sql);
+}
+
+std::int64_t EveryDatabase::count(const std::string& table) const {
+  return integer("SELECT count(*) FROM " + table);
+}
+
+void EveryDatabase::expect_clean() const {
+  const auto checked = maintain({"check"});
+  EXPECT_EQ(checked.ended.code, 0) << checked.output << checked.error_output;
+}
+
+std::string kind_name(const ::testing::TestParamInfo<Kind>& info) {
+  return info.param == Kind::sqlite ? "sqlite" : "postgres";
+}
+
+lp::test::PostgresServer& postgres() {
+  static lp::test::PostgresServer server(
+      {.access = {"local all guarded scram-sha-256",
+                  "host all guarded 127.0.0.1/32 scram-sha-256"}});
+  return server;
+}
+
+std::string new_postgres_database() {
+  static int number = 0;
+  auto name = "db" + std::to_string(++number);
+  postgres().create_database(name);
+  return name;
+}
+
+std::int64_t postgres_integer(const std::string& database, const std::string& sql) {
+  return std::stoll(postgres().query(database, sql));
+}
+
+void copy_to_postgres(const Database& source, const std::string& database) {
+  const auto copied = lp_db_maint({"copy", "--storage", source.path().string(), "--to",
+                                   postgres().url(database), "--instance", "a", "--keep-source"});
+  ASSERT_EQ(copied.ended.code, 0) << copied.error_output;
+}
+
 Finished lp_db_maint(std::vector<std::string> args) {
   return lp::test::run({.program = lp::test::program("lp-db-maint"), .args = std::move(args)},
                        std::chrono::minutes(5));

@@ -12,6 +12,7 @@
 
 #include "gateway/storage/sqlite_storage.h"
 #include "tests/gateway/storage/fixture.h"
+#include "tests/support/postgres_server.h"
 #include "tests/support/process.h"
 
 namespace lp::db_maint::test {
@@ -57,6 +58,38 @@ class Database {
   TempDir dir_;
   std::filesystem::path path_;
 };
+
+/// Tests that hold for SQLite and for PostgreSQL: `database` is filled, then `filled` copies it to
+/// PostgreSQL where that is the parameter, with `lp-db-maint copy`; from then on the database is
+/// the one or the other.
+enum class Kind : std::uint8_t { sqlite, postgres };
+class EveryDatabase : public ::testing::TestWithParam<Kind> {
+ protected:
+  void SetUp() override;
+  void filled();
+  [[nodiscard]] std::string storage() const;
+  /// As of `now`.
+  [[nodiscard]] Finished maintain(std::vector<std::string> args) const;
+  void execute(const std::string& sql) const;
+  [[nodiscard]] std::int64_t integer(const std::string& sql) const;
+  [[nodiscard]] std::int64_t count(const std::string& table) const;
+  void expect_clean() const;
+
+  const Database database;
+
+ private:
+  std::string name_;
+};
+[[nodiscard]] std::string kind_name(const ::testing::TestParamInfo<Kind>& info);
+
+/// The server of this test program.
+[[nodiscard]] lp::test::PostgresServer& postgres();
+/// A database of a name of its own, without tables. Its name.
+[[nodiscard]] std::string new_postgres_database();
+/// The number that a query gives, read with psql.
+[[nodiscard]] std::int64_t postgres_integer(const std::string& database, const std::string& sql);
+/// Copies it there as instance `a`; the source stays usable.
+void copy_to_postgres(const Database& source, const std::string& database);
 
 /// lp-db-maint with these arguments alone.
 [[nodiscard]] Finished lp_db_maint(std::vector<std::string> args);

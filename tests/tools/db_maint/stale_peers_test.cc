@@ -11,6 +11,10 @@ namespace {
 
 using ::testing::HasSubstr;
 
+class StalePeersAlone : public EveryDatabase {};
+INSTANTIATE_TEST_SUITE_P(On, StalePeersAlone, ::testing::Values(Kind::sqlite, Kind::postgres),
+                         kind_name);
+
 /// Peer `owner`, created and last seen so many days ago; never seen where that is negative.
 void add_peer(const Database& database, std::uint64_t owner, int created_days, int seen_days,
               int ticket_days) {
@@ -58,28 +62,27 @@ class Gateway {
   std::unique_ptr<gateway::storage::Storage> storage_;
 };
 
-TEST(StalePeers, AreThoseNotSeenAndNotPaidForSince) {
-  const Database database;
+TEST_P(StalePeersAlone, AreThoseNotSeenAndNotPaidForSince) {
   fill(database);
-  const auto listed = database.maintain({"stale-peers", "--format", "csv"});
+  filled();
+  const auto listed = maintain({"stale-peers", "--format", "csv"});
   EXPECT_EQ(listed.ended.code, 0) << listed.error_output;
   EXPECT_THAT(listed.output, HasSubstr("client_id,public_key,private_ipv4"));
   for (const char* line : {"\r\n1,", "\r\n3,", "\r\n4,"})
     EXPECT_THAT(listed.output, HasSubstr(line));
-  EXPECT_EQ(number(database.maintain({"stale-peers", "--format", "json"}), "stale"), 3);
-  EXPECT_EQ(number(database.maintain({"stale-peers", "--days", "15", "--format", "json"}), "stale"),
-            0);
-  EXPECT_EQ(database.rows().count("wireguard_peers"), 6);
+  EXPECT_EQ(number(maintain({"stale-peers", "--format", "json"}), "stale"), 3);
+  EXPECT_EQ(number(maintain({"stale-peers", "--days", "15", "--format", "json"}), "stale"), 0);
+  EXPECT_EQ(count("wireguard_peers"), 6);
 }
 
-TEST(StalePeers, DryRunChangesNothingAndCountsAsTheRealOne) {
-  const Database database;
+TEST_P(StalePeersAlone, DryRunChangesNothingAndCountsAsTheRealOne) {
   fill(database);
-  const auto dry = database.maintain({"stale-peers", "--remove", "--dry-run", "--format", "json"});
+  filled();
+  const auto dry = maintain({"stale-peers", "--remove", "--dry-run", "--format", "json"});
   EXPECT_EQ(number(dry, "stale"), 3);
-  EXPECT_EQ(database.rows().count("wireguard_peers"), 6);
-  EXPECT_EQ(database.rows().count("wireguard_removals"), 0);
-  const auto real = database.maintain({"stale-peers", "--remove", "--format", "json"});
+  EXPECT_EQ(count("wireguard_peers"), 6);
+  EXPECT_EQ(count("wireguard_removals"), 0);
+  const auto real = maintain({"stale-peers", "--remove", "--format", "json"});
   EXPECT_EQ(real.ended.code, 0) << real.error_output;
   EXPECT_EQ(number(real, "removed"), 3);
   EXPECT_EQ(number(real, "left"), 0);
@@ -87,19 +90,18 @@ TEST(StalePeers, DryRunChangesNothingAndCountsAsTheRealOne) {
 
 // Nobody can hand the addresses out while the database is this process's alone, and a gateway
 // carries out what is noted before it serves.
-TEST(StalePeers, WithoutAGatewayGoAtOnceAndTheirRemovalIsNoted) {
-  const Database database;
+TEST_P(StalePeersAlone, WithoutAGatewayGoAtOnceAndTheirRemovalIsNoted) {
   fill(database);
-  const auto done = database.maintain({"stale-peers", "--remove"});
+  filled();
+  const auto done = maintain({"stale-peers", "--remove"});
   EXPECT_EQ(done.ended.code, 0) << done.error_output;
-  auto rows = database.rows();
-  EXPECT_EQ(rows.count("clients"), 3);
-  EXPECT_EQ(rows.count("wireguard_peers"), 3);
-  EXPECT_EQ(rows.count("bandwidth"), 3);
-  EXPECT_EQ(rows.count("wireguard_removals"), 3);
-  EXPECT_EQ(rows.count("released_addresses"), 6);
-  EXPECT_EQ(rows.count("spent_credentials"), 6);
-  expect_clean(database);
+  EXPECT_EQ(count("clients"), 3);
+  EXPECT_EQ(count("wireguard_peers"), 3);
+  EXPECT_EQ(count("bandwidth"), 3);
+  EXPECT_EQ(count("wireguard_removals"), 3);
+  EXPECT_EQ(count("released_addresses"), 6);
+  EXPECT_EQ(count("spent_credentials"), 6);
+  expect_clean();
 }
 
 TEST(StalePeers, AddressIsNotFreeBeforeTheGatewayHasConfirmed) {
