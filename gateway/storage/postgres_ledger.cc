@@ -20,12 +20,7 @@ namespace {
 using postgres::Params;
 using postgres::Rows;
 
-struct Prepared {
-  const char* name;
-  std::string_view sql;
-};
-
-constexpr std::array<Prepared, 12> statements{{
+constexpr std::array<PreparedStatement, 12> ledger_statements{{
     {"accept_tickets",
      "SELECT ticket, outcome, client, existed, left_available, ticket_amount, ipv4, ipv6, serving"
      " FROM lp_accept_tickets($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)"},
@@ -67,13 +62,13 @@ bool is_wireguard(const Owner& owner) noexcept {
   return owner.kind == ClientKind::wireguard;
 }
 
-constexpr std::int64_t as_integer(UnixSeconds time) noexcept {
+constexpr std::int64_t as_bigint(UnixSeconds time) noexcept {
   return static_cast<std::int64_t>(time);
 }
 
-std::optional<std::int64_t> as_integer(const std::optional<UnixSeconds>& time) noexcept {
+std::optional<std::int64_t> as_bigint(const std::optional<UnixSeconds>& time) noexcept {
   if (!time) return std::nullopt;
-  return as_integer(*time);
+  return as_bigint(*time);
 }
 
 /// One array of `get` of every element.
@@ -119,10 +114,7 @@ StorageStatus PostgresLedger::set_up(postgres::Connection& connection) {
   migrated_ = true;
   if (auto done = lock_instance(connection); !done) return done;
   if (auto done = write_instance(connection); !done) return done;
-  for (const auto& [name, sql] : statements) {
-    if (auto done = connection.prepare(name, sql); !done) return done;
-  }
-  return {};
+  return prepare_all(connection, ledger_statements);
 }
 
 // The lock belongs to the session, and everything is written in the session that has it: an
@@ -245,9 +237,9 @@ StorageStatus PostgresLedger::accept_distinct(std::span<AcceptJob* const> jobs, 
           .add_array(of_jobs(std::string{},
                              [](const Acceptance& a) { return std::string(name(a.ticket_type)); }))
           .add_array(
-              of_jobs(std::int64_t{}, [](const Acceptance& a) { return as_integer(a.expiry); }))
+              of_jobs(std::int64_t{}, [](const Acceptance& a) { return as_bigint(a.expiry); }))
           .add_array(of_jobs(std::int64_t{}, [](const Acceptance& a) { return a.amount; }))
-          .add_array(of_jobs(std::int64_t{}, [](const Acceptance& a) { return as_integer(a.now); }))
+          .add_array(of_jobs(std::int64_t{}, [](const Acceptance& a) { return as_bigint(a.now); }))
           .add_array(texts([](const AddressPair& pair) {
             return std::string(address_text(pair.ipv4.octets).view());
           }))
@@ -343,7 +335,7 @@ StorageResult<Storage::Compensated> PostgresLedger::compensate(const Compensatio
                                                  .add(ByteView(request.nullifier))
                                                  .add(ByteView(request.owner.key))
                                                  .add_bool(is_wireguard(request.owner))
-                                                 .add(as_integer(request.now)));
+                                                 .add(as_bigint(request.now)));
   if (!rows) return std::unexpected(rows.error());
   if (rows->empty()) return std::unexpected(damaged_postgres("another function"));
   return Storage::Compensated{.removal_noted = rows->boolean(0, 1)};
@@ -364,18 +356,18 @@ StorageResult<UsageOutcome> PostgresLedger::record_usage(const UsageRequest& req
   // In the order in which every instance locks clients. Entries of one client stay in theirs.
   std::ranges::stable_sort(usage, {}, &PeerUsage::client_id);
   const auto integers = [&](auto get) { return column<std::int64_t>(usage, get); };
-  const auto rows = run("record_usage",
-                        Params()
-                            .add(options_.instance.name)
-                            .add_array(integers([](const PeerUsage& u) { return u.client_id; }))
-                            .add_array(integers([](const PeerUsage& u) { return u.before.rx; }))
-                            .add_array(integers([](const PeerUsage& u) { return u.before.tx; }))
-                            .add_array(integers([](const PeerUsage& u) { return u.after.rx; }))
-                            .add_array(integers([](const PeerUsage& u) { return u.after.tx; }))
-                            .add_array(integers([](const PeerUsage& u) { return u.bytes; }))
-                            .add_array(column<std::optional<std::int64_t>>(
-                                usage, [](const PeerUsage& u) { return as_integer(u.last_seen); }))
-                            .add(as_integer(request.now)));
+  const auto rows =
+      run("record_usage", Params()
+                              .add(options_.instance.name)
+                              .add_array(integers([](const PeerUsage& u) { return u.client_id; }))
+                              .add_array(integers([](const PeerUsage& u) { return u.before.rx; }))
+                              .add_array(integers([](const PeerUsage& u) { return u.before.tx; }))
+                              .add_array(integers([](const PeerUsage& u) { return u.after.rx; }))
+                              .add_array(integers([](const PeerUsage& u) { return u.after.tx; }))
+                              .add_array(integers([](const PeerUsage& u) { return u.bytes; }))
+                              .add_array(column<std::optional<std::int64_t>>(
+                                  usage, [](const PeerUsage& u) { return as_bigint(u.last_seen); }))
+                              .add(as_bigint(request.now)));
   if (!rows) return std::unexpected(rows.error());
   if (rows->empty()) return std::unexpected(damaged_postgres("another function"));
   return UsageOutcome{.bytes = rows->integer(0, 0),
@@ -438,8 +430,8 @@ StorageStatus PostgresLedger::write_sessions(std::span<SessionJob* const> jobs) 
           .add_array(of_jobs(std::int64_t{}, [](Record r) { return std::int64_t{r.session_id}; }))
           .add_array(of_jobs(std::int64_t{}, [](Record r) { return std::int64_t{r.lp_id}; }))
           .add_array(of_jobs(std::string{}, [](Record r) { return r.client_ip; }))
-          .add_array(of_jobs(std::int64_t{}, [](Record r) { return as_integer(r.started_at); }))
-          .add_array(of_jobs(MaybeInteger{}, [](Record r) { return as_integer(r.completed_at); }))
+          .add_array(of_jobs(std::int64_t{}, [](Record r) { return as_bigint(r.started_at); }))
+          .add_array(of_jobs(MaybeInteger{}, [](Record r) { return as_bigint(r.completed_at); }))
           .add_array(of_jobs(std::string{}, [](Record r) { return r.status; }))
           .add_array(of_jobs(MaybeInteger{}, [](Record r) { return MaybeInteger(r.client_id); }))
           .add_bool(again));

@@ -9,13 +9,8 @@
 namespace lp::gateway::storage {
 namespace {
 
-struct Prepared {
-  const char* name;
-  std::string_view sql;
-};
-
 // Both of peers give the columns that read_peer takes.
-constexpr std::array<Prepared, 4> statements{{
+constexpr std::array<PreparedStatement, 4> lookup_statements{{
     // By the owner and not by client_id: a client removed since and registered anew is the one that
     // a repeated request asks for.
     // nullifier, this instance
@@ -48,10 +43,8 @@ constexpr std::array<Prepared, 4> statements{{
      "SELECT public_key FROM wireguard_removals WHERE instance = $1 ORDER BY since, public_key"},
 }};
 
-StorageStatus prepare(postgres::Connection& connection) {
-  for (const auto& [name, sql] : statements) {
-    if (auto done = connection.prepare(name, sql); !done) return done;
-  }
+StorageStatus set_up_lookups(postgres::Connection& connection) {
+  if (auto done = prepare_all(connection, lookup_statements); !done) return done;
   return connection.execute("SET default_transaction_read_only = on");
 }
 
@@ -82,7 +75,7 @@ StorageResult<Peer> read_peer(const postgres::Rows& rows, std::size_t row) {
 }  // namespace
 
 PostgresLookup::PostgresLookup(postgres::Url url, std::string instance)
-    : instance_(std::move(instance)), session_(std::move(url), prepare) {}
+    : instance_(std::move(instance)), session_(std::move(url), set_up_lookups) {}
 
 StorageResult<std::unique_ptr<Lookup>> PostgresLookup::open(postgres::Url url,
                                                             std::string instance) {

@@ -5,6 +5,14 @@
 
 namespace lp::gateway::storage {
 
+StorageStatus prepare_all(postgres::Connection& connection,
+                          std::span<const PreparedStatement> statements) {
+  for (const auto& [name, sql] : statements) {
+    if (auto done = connection.prepare(name, sql); !done) return done;
+  }
+  return {};
+}
+
 StorageStatus PostgresSession::connect() {
   if (connection_) statements_before_ += connection_->statements_run();
   connection_.reset();

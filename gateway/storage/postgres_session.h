@@ -8,11 +8,22 @@
 #include <functional>
 #include <mutex>
 #include <optional>
+#include <span>
+#include <string_view>
+#include <utility>
 
 #include "gateway/storage/ledger.h"
 #include "lib/postgres/postgres.h"
 
 namespace lp::gateway::storage {
+
+/// A statement and the name by which it is run.
+struct PreparedStatement {
+  const char* name;
+  std::string_view sql;
+};
+StorageStatus prepare_all(postgres::Connection& connection,
+                          std::span<const PreparedStatement> statements);
 
 class PostgresSession {
  public:

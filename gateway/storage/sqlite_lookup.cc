@@ -7,14 +7,14 @@
 namespace lp::gateway::storage {
 namespace {
 
-StorageResult<ByteArray<32>> read_key(const Query& query, int column) {
+StorageResult<ByteArray<32>> key_column(const Query& query, int column) {
   const auto blob = query.blob(column);
   if (blob.size() != 32) return std::unexpected(damaged("a key that has not 32 bytes"));
   return to_array<32>(blob);
 }
 
 StorageResult<Peer> read_peer(const Query& row) {
-  const auto key = read_key(row, 1);
+  const auto key = key_column(row, 1);
   if (!key) return std::unexpected(key.error());
   const auto addresses = read_addresses(row, 2);
   if (!addresses) return std::unexpected(addresses.error());
@@ -74,7 +74,7 @@ StorageResult<std::optional<SpentTicket>> find_spent_ticket(Statements& statemen
   SpentTicket ticket;
   ticket.owner.kind =
       find.text(0) == mode_word(ClientKind::wireguard) ? ClientKind::wireguard : ClientKind::mixnet;
-  const auto key = read_key(find, 1);
+  const auto key = key_column(find, 1);
   if (!key) return std::unexpected(key.error());
   ticket.owner.key = *key;
   ticket.amount = find.integer(2);
@@ -119,7 +119,7 @@ StorageResult<std::vector<crypto::X25519Public>> SqliteLookup::list_removals() {
     const auto row = select.next();
     if (!row) return std::unexpected(row.error());
     if (!*row) return keys;
-    const auto key = read_key(select, 0);
+    const auto key = key_column(select, 0);
     if (!key) return std::unexpected(key.error());
     keys.push_back({*key});
   }

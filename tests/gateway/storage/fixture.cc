@@ -3,8 +3,13 @@
 #include <sqlite3.h>
 #include <stdlib.h>
 
+#include <stdexcept>
+#include <utility>
+
 #include "gateway/storage/address_pool.h"
 #include "gateway/storage/check.h"
+#include "gateway/storage/postgres_check.h"
+#include "lib/postgres/postgres.h"
 
 namespace lp::gateway::storage::test {
 
@@ -19,18 +24,37 @@ TemporaryDirectory::~TemporaryDirectory() {
   std::filesystem::remove_all(path_, ignored);
 }
 
-Rows::Rows(const std::filesystem::path& path) {
-  EXPECT_EQ(sqlite3_open_v2(path.c_str(), &database_, SQLITE_OPEN_READWRITE, nullptr), SQLITE_OK);
-  sqlite3_busy_timeout(database_, 10'000);
+Rows::Rows(const std::filesystem::path& database) {
+  if (postgres::Url::looks_like(database.string())) {
+    auto opened = postgres::Connection::open(postgres::Url::parse(database.string()).value(),
+                                             {.application_name = "test"});
+    if (!opened) throw std::runtime_error(opened.error().detail);
+    postgres_ = std::make_unique<postgres::Connection>(std::move(*opened));
+    return;
+  }
+  EXPECT_EQ(sqlite3_open_v2(database.c_str(), &sqlite_, SQLITE_OPEN_READWRITE, nullptr), SQLITE_OK);
+  sqlite3_busy_timeout(sqlite_, 10'000);
 }
 
+Rows::Rows(Rows&& other) noexcept
+    : sqlite_(std::exchange(other.sqlite_, nullptr)), postgres_(std::move(other.postgres_)) {}
+
 Rows::~Rows() {
-  sqlite3_close(database_);
+  sqlite3_close(sqlite_);
 }
 
 void Rows::execute(const std::string& sql) {
-  EXPECT_EQ(sqlite3_exec(database_, sql.c_str(), nullptr, nullptr, nullptr), SQLITE_OK)
-      << sql << ": " << sqlite3_errmsg(database_);
+  if (postgres_) {
+    const auto done = postgres_->execute(sql);
+    EXPECT_TRUE(done) << sql << ": " << done.error().detail;
+    return;
+  }
+  EXPECT_EQ(sqlite3_exec(sqlite_, sql.c_str(), nullptr, nullptr, nullptr), SQLITE_OK)
+      << sql << ": " << sqlite3_errmsg(sqlite_);
+}
+
+void Rows::execute(const std::string& sqlite, const std::string& postgres) {
+  execute(postgres_ ? postgres : sqlite);
 }
 
 std::int64_t Rows::integer(const std::string& sql) {
@@ -39,9 +63,14 @@ std::int64_t Rows::integer(const std::string& sql) {
 }
 
 std::string Rows::text(const std::string& sql) {
+  if (postgres_) {
+    const auto rows = postgres_->query(sql);
+    EXPECT_TRUE(rows) << sql << ": " << rows.error().detail;
+    return rows && !rows->empty() ? std::string(rows->text(0, 0)) : std::string();
+  }
   sqlite3_stmt* statement = nullptr;
-  EXPECT_EQ(sqlite3_prepare_v2(database_, sql.c_str(), -1, &statement, nullptr), SQLITE_OK)
-      << sql << ": " << sqlite3_errmsg(database_);
+  EXPECT_EQ(sqlite3_prepare_v2(sqlite_, sql.c_str(), -1, &statement, nullptr), SQLITE_OK)
+      << sql << ": " << sqlite3_errmsg(sqlite_);
   std::string value;
   if (sqlite3_step(statement) == SQLITE_ROW) {
     const auto* column = reinterpret_cast<const char*>(sqlite3_column_text(statement, 0));
@@ -53,6 +82,31 @@ std::string Rows::text(const std::string& sql) {
 
 std::int64_t Rows::count(const std::string& table) {
   return integer("SELECT count(*) FROM " + table);
+}
+
+void Rows::hold() {
+  execute("BEGIN IMMEDIATE",
+          "BEGIN; LOCK TABLE spent_credentials, wireguard_removals, lp_sessions"
+          " IN SHARE ROW EXCLUSIVE MODE");
+}
+
+void Rows::delete_clients() {
+  execute("PRAGMA foreign_keys = ON; DELETE FROM clients", "DELETE FROM clients");
+}
+
+void Rows::sabotage(const std::string& event, const std::string& table,
+                    const std::string& condition) {
+  execute("CREATE TRIGGER bad BEFORE " + event + " ON " + table + " WHEN " + condition +
+              " BEGIN SELECT raise(ABORT, 'bad'); END",
+          "CREATE FUNCTION bad() RETURNS trigger LANGUAGE plpgsql AS"
+          " $$ BEGIN RAISE EXCEPTION 'bad'; END $$;"
+          "CREATE TRIGGER bad BEFORE " +
+              event + " ON " + table + " FOR EACH ROW WHEN (" + condition +
+              ") EXECUTE FUNCTION bad()");
+}
+
+void Rows::mend(const std::string& table) {
+  execute("DROP TRIGGER bad", "DROP TRIGGER bad ON " + table + "; DROP FUNCTION bad()");
 }
 
 ByteArray<32> bytes32(std::uint64_t seed) {
@@ -147,33 +201,10 @@ std::string address(const AddressPair& addresses) {
          std::string(address_text(addresses.ipv6.octets).view());
 }
 
-void StorageTest::SetUp() {
-  open();
-}
-
-void StorageTest::TearDown() {
-  close();
-  if (!HasFatalFailure()) expect_invariants(path());
-}
-
-void StorageTest::open() {
-  open(options());
-}
-
-void StorageTest::open(SqliteOptions options) {
-  close();
-  auto storage = open_sqlite(std::move(options));
-  ASSERT_TRUE(storage) << storage.error().detail;
-  storage_ = std::move(*storage);
-}
-
-SqliteOptions StorageTest::options() const {
-  return {.path = path(), .ipv4_pool = "10.1.0.0/16", .ipv6_pool = "fd00::/112"};
-}
-
-void expect_invariants(const std::filesystem::path& path) {
-  const Rows rows(path);
-  const auto violations = check_invariants(rows.handle(), now);
+void expect_invariants(const std::filesystem::path& database) {
+  const Rows rows(database);
+  const auto violations = rows.is_postgres() ? check_invariants(rows.postgres(), now)
+                                             : check_invariants(rows.handle(), now);
   ASSERT_TRUE(violations) << violations.error().detail;
   for (const auto& violation : *violations) {
     ADD_FAILURE() << violation.invariant << ": " << violation.detail;

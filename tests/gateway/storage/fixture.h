@@ -16,6 +16,9 @@
 #include "gateway/storage/storage.h"
 
 struct sqlite3;
+namespace lp::postgres {
+class Connection;
+}
 
 namespace lp::gateway::storage::test {
 
@@ -36,22 +39,38 @@ class TemporaryDirectory {
   std::filesystem::path path_;
 };
 
-/// Another program's connection to the database.
+/// Another program's connection to the database: an SQLite file, or a PostgreSQL URL.
 class Rows {
  public:
-  explicit Rows(const std::filesystem::path& path);
+  explicit Rows(const std::filesystem::path& database);
   ~Rows();
-  Rows(const Rows&) = delete;
-  Rows& operator=(const Rows&) = delete;
+  Rows(Rows&&) noexcept;
+  Rows& operator=(Rows&&) = delete;
 
   void execute(const std::string& sql);
+  /// The SQL of the database's kind.
+  void execute(const std::string& sqlite, const std::string& postgres);
   [[nodiscard]] std::int64_t integer(const std::string& sql);
   [[nodiscard]] std::string text(const std::string& sql);
   [[nodiscard]] std::int64_t count(const std::string& table);
-  [[nodiscard]] sqlite3* handle() const { return database_; }
+  [[nodiscard]] bool is_postgres() const noexcept { return postgres_ != nullptr; }
+  /// Of SQLite.
+  [[nodiscard]] sqlite3* handle() const { return sqlite_; }
+  [[nodiscard]] postgres::Connection& postgres() const { return *postgres_; }
+
+  /// Nobody else writes until `release`.
+  void hold();
+  void release() { execute("COMMIT"); }
+  /// Deletes every client, and by the schema what belongs to it.
+  void delete_clients();
+  /// Every INSERT or UPDATE of such rows (NEW is the row) fails, until `mend`.
+  void sabotage(const std::string& event, const std::string& table,
+                const std::string& condition = "1 = 1");
+  void mend(const std::string& table);
 
  private:
-  sqlite3* database_ = nullptr;
+  sqlite3* sqlite_ = nullptr;
+  std::unique_ptr<postgres::Connection> postgres_;
 };
 
 [[nodiscard]] ByteArray<32> bytes32(std::uint64_t seed);
@@ -84,27 +103,7 @@ void confirm_removals(Storage& storage, const std::vector<crypto::X25519Public>&
 [[nodiscard]] std::vector<crypto::X25519Public> removals(Storage& storage);
 [[nodiscard]] std::string address(const AddressPair& addresses);  ///< "10.1.0.2 fd00::2"
 
-/// A storage on a new database, checked against the invariants at the end of the test.
-class StorageTest : public ::testing::Test {
- protected:
-  void SetUp() override;
-  void TearDown() override;
-
-  /// Closes the storage if it is open, and opens it (again).
-  void open();
-  void open(SqliteOptions options);
-  void close() { storage_.reset(); }
-  [[nodiscard]] SqliteOptions options() const;
-  [[nodiscard]] Storage& storage() { return *storage_; }
-  [[nodiscard]] std::filesystem::path path() const { return directory_.path() / "test.sqlite"; }
-  [[nodiscard]] Rows rows() const { return Rows(path()); }
-
- private:
-  TemporaryDirectory directory_;
-  std::unique_ptr<Storage> storage_;
-};
-
-/// Asserts the invariants of the database at `path`.
-void expect_invariants(const std::filesystem::path& path);
+/// Asserts the invariants of the database: a file or a URL.
+void expect_invariants(const std::filesystem::path& database);
 
 }  // namespace lp::gateway::storage::test

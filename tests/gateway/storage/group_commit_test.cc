@@ -5,11 +5,12 @@
 
 #include <atomic>
 #include <future>
+#include <optional>
 #include <thread>
 #include <vector>
 
 #include "tests/gateway/storage/faulty_vfs.h"
-#include "tests/gateway/storage/fixture.h"
+#include "tests/gateway/storage/storage_test.h"
 
 namespace lp::gateway::storage::test {
 namespace {
@@ -35,52 +36,83 @@ class GroupCommitTest : public StorageTest {
     return answers;
   }
 
-  FaultyVfs vfs_;  // before the storage, which opens its files through it
+  /// How many transactions a batch becomes that gathers while the lock is held: SQLite's writer
+  /// waits for the lock and then takes what is there, PostgreSQL's waits with the first of them.
+  [[nodiscard]] std::uint64_t most_batches() const { return is_postgres() ? 2 : 1; }
 };
+INSTANTIATE_TEST_SUITE_P(Databases, GroupCommitTest, both_databases, database_name);
 
-TEST_F(GroupCommitTest, WhatWaitsIsOneTransactionAndOneSync) {
+/// With disks that are full or fail, and files that are taken away.
+class FileCommitTest : public GroupCommitTest {
+ protected:
+  void SetUp() override {
+    vfs_.emplace();
+    GroupCommitTest::SetUp();
+  }
+  void TearDown() override {
+    GroupCommitTest::TearDown();
+    vfs_.reset();
+  }
+  FaultyVfs& vfs() { return *vfs_; }
+
+ private:
+  std::optional<FaultyVfs> vfs_;
+};
+INSTANTIATE_TEST_SUITE_P(Databases, FileCommitTest, ::testing::Values(Database::sqlite),
+                         database_name);
+
+TEST_P(GroupCommitTest, WhatWaitsIsOneTransaction) {
   auto holder = rows();
-  holder.execute("BEGIN IMMEDIATE");
+  holder.hold();
   const auto before = storage().stats();
-  const int syncs_before = vfs_.log_syncs();
   auto answers = submit_tickets(200);
-  holder.execute("COMMIT");
+  holder.release();
   for (auto& answer : answers) {
     const auto result = answer.get();
     ASSERT_TRUE(result) << result.error().detail;
     EXPECT_EQ(result->outcome, AcceptanceOutcome::accepted);
   }
   const auto after = storage().stats();
-  EXPECT_EQ(after.transactions - before.transactions, 1U);
+  EXPECT_LE(after.transactions - before.transactions, most_batches());
   EXPECT_EQ(after.registrations - before.registrations, 200U);
-  EXPECT_EQ(after.registration_statements - before.registration_statements, 1000U);
-  EXPECT_EQ(vfs_.log_syncs() - syncs_before, 1);
+  EXPECT_EQ(after.registration_statements - before.registration_statements,
+            is_postgres() ? after.transactions - before.transactions : 1000U);
 }
 
-TEST_F(GroupCommitTest, CommitEachMakesATransactionOfEveryCall) {
-  auto options = this->options();
+TEST_P(FileCommitTest, WhatWaitsIsOneSync) {
+  auto holder = rows();
+  holder.hold();
+  const int syncs_before = vfs().log_syncs();
+  auto answers = submit_tickets(200);
+  holder.release();
+  for (auto& answer : answers)
+    EXPECT_TRUE(answer.get());
+  EXPECT_EQ(vfs().log_syncs() - syncs_before, 1);
+}
+
+TEST_P(GroupCommitTest, CommitEachMakesATransactionOfEveryCall) {
+  Options options;
   options.commit_each = true;
   open(options);
   auto holder = rows();
-  holder.execute("BEGIN IMMEDIATE");
+  holder.hold();
   auto answers = submit_tickets(20);
-  holder.execute("COMMIT");
+  holder.release();
   for (auto& answer : answers)
     EXPECT_TRUE(answer.get());
   EXPECT_EQ(storage().stats().transactions, 20U);
 }
 
-TEST_F(GroupCommitTest, BadCallsInABatchSpoilNoOther) {
+TEST_P(GroupCommitTest, BadCallsInABatchSpoilNoOther) {
   auto holder = rows();
-  holder.execute(
-      "CREATE TRIGGER bad BEFORE INSERT ON mixnet_clients BEGIN SELECT raise(ABORT, 'bad'); END");
-  holder.execute("BEGIN IMMEDIATE");
+  holder.sabotage("INSERT", "mixnet_clients");
+  holder.hold();
   auto good = submit_tickets(50);
   std::vector<std::future<Answer>> bad;
   bad.push_back(submit(ticket(mixnet_owner(1000), 1000)));
   auto more_good = submit(ticket(wireguard_owner(2000), 2000));
   bad.push_back(submit(ticket(mixnet_owner(3000), 3000)));
-  holder.execute("COMMIT");
+  holder.release();
   std::set<std::string> addresses;
   good.push_back(std::move(more_good));
   for (auto& answer : good) {
@@ -98,15 +130,15 @@ TEST_F(GroupCommitTest, BadCallsInABatchSpoilNoOther) {
   }
   EXPECT_EQ(rows().count("spent_credentials"), 51);
   EXPECT_TRUE(storage().stats().healthy);
-  holder.execute("DROP TRIGGER bad");
+  holder.mend("mixnet_clients");
 }
 
-TEST_F(GroupCommitTest, CompensationSeesTheTicketItFollowsInTheSameBatch) {
-  auto options = this->options();
+TEST_P(GroupCommitTest, CompensationSeesTheTicketItFollowsInTheSameBatch) {
+  Options options;
   options.ipv4_pool = "10.9.0.0/30";
   open(options);
   auto holder = rows();
-  holder.execute("BEGIN IMMEDIATE");
+  holder.hold();
   const auto first = ticket(wireguard_owner(1), 1);
   auto accepted = submit(first);
   std::promise<StorageResult<Storage::Compensated>> undone;
@@ -114,23 +146,24 @@ TEST_F(GroupCommitTest, CompensationSeesTheTicketItFollowsInTheSameBatch) {
                        [&](auto result) { undone.set_value(std::move(result)); });
   auto next = submit(ticket(wireguard_owner(2), 2));
   auto exhausted = submit(ticket(wireguard_owner(3), 3));
-  holder.execute("COMMIT");
+  holder.release();
   EXPECT_EQ(accepted.get()->outcome, AcceptanceOutcome::accepted);
   EXPECT_TRUE(undone.get_future().get()->removal_noted);
-  const auto reused = next.get();  // the address given back in this very transaction
-  ASSERT_TRUE(reused);
-  EXPECT_EQ(reused->outcome, AcceptanceOutcome::accepted);
-  EXPECT_EQ(exhausted.get()->outcome, AcceptanceOutcome::pool_exhausted);
-  EXPECT_EQ(storage().stats().transactions, 1U);
+  // The address given back in this very transaction: there is one for one of them.
+  const auto outcomes = std::pair{next.get()->outcome, exhausted.get()->outcome};
+  const auto refused = AcceptanceOutcome::pool_exhausted;
+  EXPECT_TRUE((outcomes == std::pair{AcceptanceOutcome::accepted, refused}) ||
+              (outcomes == std::pair{refused, AcceptanceOutcome::accepted}));
+  EXPECT_LE(storage().stats().transactions, most_batches());
 }
 
-TEST_F(GroupCommitTest, FullDiskIsAnErrorForEachAndLosesNothing) {
+TEST_P(FileCommitTest, FullDiskIsAnErrorForEachAndLosesNothing) {
   ASSERT_TRUE(accept(storage(), ticket(wireguard_owner(500), 500)));
   auto holder = rows();
-  holder.execute("BEGIN IMMEDIATE");
+  holder.hold();
   auto answers = submit_tickets(20);
-  vfs_.fail_writes(SQLITE_FULL);
-  holder.execute("ROLLBACK");
+  vfs().fail_writes(SQLITE_FULL);
+  holder.release();
   for (auto& answer : answers) {
     const auto result = answer.get();
     ASSERT_FALSE(result);
@@ -141,7 +174,7 @@ TEST_F(GroupCommitTest, FullDiskIsAnErrorForEachAndLosesNothing) {
   EXPECT_NE(stats.unhealthy_reason.find("full"), std::string::npos) << stats.unhealthy_reason;
   EXPECT_GE(stats.failed_transactions, 1U);
 
-  vfs_.fail_writes(SQLITE_OK);
+  vfs().fail_writes(SQLITE_OK);
   for (std::uint64_t i = 0; i < 20; ++i) {
     const auto result = accept(storage(), ticket(wireguard_owner(i), i));
     ASSERT_TRUE(result) << result.error().detail;
@@ -154,22 +187,22 @@ TEST_F(GroupCommitTest, FullDiskIsAnErrorForEachAndLosesNothing) {
   EXPECT_TRUE(find_spent(storage(), ticket(wireguard_owner(500), 500).nullifier)->has_value());
 }
 
-TEST_F(GroupCommitTest, WhatCouldNotBeSyncedIsNotAnsweredAsAccepted) {
-  vfs_.fail_syncs(SQLITE_IOERR_FSYNC);
+TEST_P(FileCommitTest, WhatCouldNotBeSyncedIsNotAnsweredAsAccepted) {
+  vfs().fail_syncs(SQLITE_IOERR_FSYNC);
   const auto refused = accept(storage(), ticket(wireguard_owner(1), 1));
   ASSERT_FALSE(refused);
   EXPECT_EQ(refused.error().kind, StorageError::Kind::unavailable);
   EXPECT_FALSE(storage().stats().healthy);
-  vfs_.fail_syncs(SQLITE_OK);
+  vfs().fail_syncs(SQLITE_OK);
   EXPECT_EQ(accept(storage(), ticket(wireguard_owner(1), 1))->outcome, AcceptanceOutcome::accepted);
   EXPECT_TRUE(storage().stats().healthy);
 }
 
-TEST_F(GroupCommitTest, HealthComesBackWithoutARegistration) {
-  vfs_.fail_writes(SQLITE_IOERR_WRITE);
+TEST_P(FileCommitTest, HealthComesBackWithoutARegistration) {
+  vfs().fail_writes(SQLITE_IOERR_WRITE);
   ASSERT_FALSE(accept(storage(), ticket(wireguard_owner(1), 1)));
   ASSERT_FALSE(storage().stats().healthy);
-  vfs_.fail_writes(SQLITE_OK);
+  vfs().fail_writes(SQLITE_OK);
   const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(60);
   while (!storage().stats().healthy && std::chrono::steady_clock::now() < deadline) {
     std::this_thread::sleep_for(std::chrono::milliseconds(20));
@@ -177,26 +210,26 @@ TEST_F(GroupCommitTest, HealthComesBackWithoutARegistration) {
   EXPECT_TRUE(storage().stats().healthy);
 }
 
-TEST_F(GroupCommitTest, LockHeldTooLongIsBusyAndOverWhenTheLockIs) {
+TEST_P(GroupCommitTest, LockHeldTooLongIsBusyAndOverWhenTheLockIs) {
   auto holder = rows();
-  holder.execute("BEGIN IMMEDIATE");
+  holder.hold();
   const auto refused = accept(storage(), ticket(wireguard_owner(1), 1));
   ASSERT_FALSE(refused);
   EXPECT_EQ(refused.error().kind, StorageError::Kind::busy);
   EXPECT_FALSE(storage().stats().healthy);
   // Reading needs no lock.
   EXPECT_TRUE(find_spent(storage(), bytes32(1)));
-  holder.execute("ROLLBACK");
+  holder.release();
   EXPECT_TRUE(accept(storage(), ticket(wireguard_owner(1), 1)));
   EXPECT_TRUE(storage().stats().healthy);
 }
 
-TEST_F(GroupCommitTest, ShutdownAnswersEverythingThatWaits) {
+TEST_P(GroupCommitTest, ShutdownAnswersEverythingThatWaits) {
   auto holder = rows();
-  holder.execute("BEGIN IMMEDIATE");
+  holder.hold();
   auto answers = submit_tickets(100);
   std::thread closing([&] { storage().shut_down(); });
-  holder.execute("COMMIT");
+  holder.release();
   closing.join();
   for (auto& answer : answers)
     EXPECT_TRUE(answer.get());
@@ -209,9 +242,9 @@ TEST_F(GroupCommitTest, ShutdownAnswersEverythingThatWaits) {
   EXPECT_EQ(rows().count("spent_credentials"), 100);
 }
 
-TEST_F(GroupCommitTest, ShutdownDoesNotWaitLongForAnotherProgramsLock) {
+TEST_P(FileCommitTest, ShutdownDoesNotWaitLongForAnotherProgramsLock) {
   auto holder = rows();
-  holder.execute("BEGIN IMMEDIATE");
+  holder.hold();
   auto answers = submit_tickets(3);
   storage().shut_down();
   for (auto& answer : answers) {
@@ -219,12 +252,12 @@ TEST_F(GroupCommitTest, ShutdownDoesNotWaitLongForAnotherProgramsLock) {
     ASSERT_FALSE(result);
     EXPECT_EQ(result.error().kind, StorageError::Kind::busy);
   }
-  holder.execute("ROLLBACK");
+  holder.release();
 }
 
-TEST_F(GroupCommitTest, FullQueueIsBusyAtOnce) {
+TEST_P(FileCommitTest, FullQueueIsBusyAtOnce) {
   auto holder = rows();
-  holder.execute("BEGIN IMMEDIATE");
+  holder.hold();
   std::atomic<int> accepted = 0;
   int busy = 0;
   for (std::uint64_t i = 0; i < 20'100; ++i) {
@@ -244,13 +277,13 @@ TEST_F(GroupCommitTest, FullQueueIsBusyAtOnce) {
   auto undone = std::make_shared<std::promise<bool>>();
   storage().compensate(mixnet_owner(1), ticket(mixnet_owner(1), 1).nullifier, now,
                        [undone](auto result) { undone->set_value(result.has_value()); });
-  holder.execute("ROLLBACK");
+  holder.release();
   EXPECT_TRUE(undone->get_future().get());
   storage().shut_down();
   EXPECT_EQ(accepted, 20'000);
 }
 
-TEST_F(GroupCommitTest, CompletionMayCallTheStorageAgain) {
+TEST_P(GroupCommitTest, CompletionMayCallTheStorageAgain) {
   std::promise<StorageResult<Storage::Compensated>> undone;
   const auto request = ticket(wireguard_owner(1), 1);
   storage().accept_ticket(request, [&](Answer result) {
@@ -261,14 +294,14 @@ TEST_F(GroupCommitTest, CompletionMayCallTheStorageAgain) {
   EXPECT_TRUE(undone.get_future().get()->removal_noted);
 }
 
-TEST_F(GroupCommitTest, DatabaseFileTakenAwayIsNoticedBeforeAnythingIsPromised) {
-  const auto moved = path().string() + ".moved";
-  std::filesystem::rename(path(), moved);
+TEST_P(FileCommitTest, DatabaseFileTakenAwayIsNoticedBeforeAnythingIsPromised) {
+  const auto moved = database().string() + ".moved";
+  std::filesystem::rename(database(), moved);
   const auto refused = accept(storage(), ticket(wireguard_owner(1), 1));
   ASSERT_FALSE(refused);
   EXPECT_EQ(refused.error().kind, StorageError::Kind::unavailable);
   EXPECT_FALSE(storage().stats().healthy);
-  std::filesystem::rename(moved, path());
+  std::filesystem::rename(moved, database());
   EXPECT_TRUE(accept(storage(), ticket(wireguard_owner(1), 1)));
 }
 
@@ -278,15 +311,18 @@ class SessionTest : public StorageTest {
   void settle() { ASSERT_TRUE(accept(storage(), ticket(mixnet_owner(900), 900 + settled_++))); }
   std::uint64_t settled_ = 0;
 };
+INSTANTIATE_TEST_SUITE_P(Databases, SessionTest, both_databases, database_name);
 
-TEST_F(SessionTest, OpenRecordIsCompletedAndNotDoubled) {
+TEST_P(SessionTest, OpenRecordIsCompletedAndNotDoubled) {
   SessionRecord record{
       .lp_id = 7, .client_ip = "192.0.2.1", .started_at = now, .status = "in_progress"};
   storage().record_session(record);
   const auto client = accept(storage(), ticket(wireguard_owner(1), 1));
   ASSERT_TRUE(client);
-  EXPECT_EQ(rows().text("SELECT status || ' ' || coalesce(completed_at, 'open') FROM lp_sessions"),
-            "in_progress open");
+  EXPECT_EQ(
+      rows().text(
+          "SELECT status || ' ' || coalesce(CAST(completed_at AS TEXT), 'open') FROM lp_sessions"),
+      "in_progress open");
   record.session_id = 4'000'000'000;
   record.completed_at = now + 1;
   record.status = "success";
@@ -301,7 +337,7 @@ TEST_F(SessionTest, OpenRecordIsCompletedAndNotDoubled) {
   EXPECT_EQ(rows().count("lp_sessions"), 1);
 }
 
-TEST_F(SessionTest, RecordWithoutItsBeginningIsInserted) {
+TEST_P(SessionTest, RecordWithoutItsBeginningIsInserted) {
   storage().record_session({.lp_id = 7,
                             .client_ip = "2001:db8::1",
                             .started_at = now,
@@ -312,7 +348,7 @@ TEST_F(SessionTest, RecordWithoutItsBeginningIsInserted) {
   EXPECT_EQ(rows().text("SELECT status FROM lp_sessions"), "handshake_failed");
 }
 
-TEST_F(SessionTest, RecordOfARemovedClientKeepsItsStatus) {
+TEST_P(SessionTest, RecordOfARemovedClientKeepsItsStatus) {
   storage().record_session({.lp_id = 7,
                             .client_ip = "192.0.2.1",
                             .started_at = now,
@@ -321,23 +357,24 @@ TEST_F(SessionTest, RecordOfARemovedClientKeepsItsStatus) {
                             .client_id = 12345});
   settle();
   settle();
-  EXPECT_EQ(rows().text("SELECT status || coalesce(client_id, ' of nobody') FROM lp_sessions"),
-            "success of nobody");
+  EXPECT_EQ(
+      rows().text(
+          "SELECT status || coalesce(CAST(client_id AS TEXT), ' of nobody') FROM lp_sessions"),
+      "success of nobody");
 }
 
-TEST_F(SessionTest, RecordThatFailsTakesNoRegistrationAlong) {
+TEST_P(SessionTest, RecordThatFailsTakesNoRegistrationAlong) {
   auto holder = rows();
-  holder.execute(
-      "CREATE TRIGGER bad BEFORE INSERT ON lp_sessions BEGIN SELECT raise(ABORT, 'bad'); END");
-  holder.execute("BEGIN IMMEDIATE");
+  holder.sabotage("INSERT", "lp_sessions");
+  holder.hold();
   storage().record_session({.lp_id = 7, .client_ip = "192.0.2.1", .status = "in_progress"});
   std::promise<Answer> promise;
   storage().accept_ticket(ticket(wireguard_owner(1), 1),
                           [&](Answer result) { promise.set_value(std::move(result)); });
-  holder.execute("COMMIT");
+  holder.release();
   EXPECT_TRUE(promise.get_future().get());
   const auto stats = storage().stats();
-  EXPECT_EQ(stats.transactions, 1U);
+  EXPECT_LE(stats.transactions, is_postgres() ? 2U : 1U);
   EXPECT_EQ(stats.failed_transactions, 0U);
   EXPECT_EQ(rows().count("lp_sessions"), 0);
 }

@@ -7,8 +7,9 @@
 #include <optional>
 #include <random>
 #include <string>
+#include <tuple>
 
-#include "tests/gateway/storage/fixture.h"
+#include "tests/gateway/storage/storage_test.h"
 
 namespace lp::gateway::storage::test {
 namespace {
@@ -131,10 +132,13 @@ class Model {
   std::deque<std::uint64_t> released_;
 };
 
-class ModelTest : public StorageTest, public ::testing::WithParamInterface<unsigned> {
+class ModelTest : public StorageTestBase,
+                  public ::testing::WithParamInterface<std::tuple<Database, unsigned>> {
  protected:
-  SqliteOptions small_pool() const {
-    auto options = this->options();
+  void SetUp() override { set_up(std::get<Database>(GetParam())); }
+
+  static Options small_pool() {
+    Options options;
     options.ipv4_pool = "10.9.0.0/29";
     options.ipv6_pool = "fd00::/125";
     return options;
@@ -255,7 +259,7 @@ class ModelTest : public StorageTest, public ::testing::WithParamInterface<unsig
       ASSERT_TRUE(found);
       ASSERT_EQ(found->has_value(), model_.tickets.contains(n));
     }
-    expect_invariants(path());
+    expect_invariants(database());
   }
 
   static std::string describe(std::int64_t credited, std::int64_t used, std::int64_t available,
@@ -270,7 +274,7 @@ class ModelTest : public StorageTest, public ::testing::WithParamInterface<unsig
 
 TEST_P(ModelTest, DatabaseAndModelAgreeAfterEveryStep) {
   open(small_pool());
-  std::mt19937_64 random(GetParam());
+  std::mt19937_64 random(std::get<unsigned>(GetParam()));
   const auto below = [&](std::uint64_t limit) { return random() % limit; };
   for (int step = 0; step < 300 && !HasFatalFailure(); ++step) {
     SCOPED_TRACE("step " + std::to_string(step));
@@ -302,7 +306,13 @@ TEST_P(ModelTest, DatabaseAndModelAgreeAfterEveryStep) {
   if (!HasFatalFailure()) compare_everything();
 }
 
-INSTANTIATE_TEST_SUITE_P(Seeds, ModelTest, ::testing::Range(1U, 5U));
+std::string model_test_name(const ::testing::TestParamInfo<std::tuple<Database, unsigned>>& info) {
+  return database_name({std::get<Database>(info.param), 0}) +
+         std::to_string(std::get<unsigned>(info.param));
+}
+INSTANTIATE_TEST_SUITE_P(Databases, ModelTest,
+                         ::testing::Combine(both_databases, ::testing::Range(1U, 5U)),
+                         model_test_name);
 
 }  // namespace
 }  // namespace lp::gateway::storage::test

@@ -12,6 +12,7 @@
 #include <thread>
 
 #include "gateway/storage/schema.h"
+#include "gateway/storage/sqlite_storage.h"
 #include "tests/gateway/storage/fixture.h"
 
 namespace lp::gateway::storage::test {

@@ -1,5 +1,5 @@
-// Registers without end, to be killed: `registering_process DATABASE FIRST`. Prints the number of
-// each ticket once it is answered as accepted. Eight are under way at any time.
+// Registers without end, to be killed: `registering_process FILE-OR-URL FIRST`. Prints the number
+// of each ticket once it is answered as accepted. Eight are under way at any time.
 #include <unistd.h>
 
 #include <cstdio>
@@ -9,7 +9,7 @@
 #include <thread>
 #include <vector>
 
-#include "tests/gateway/storage/fixture.h"
+#include "tests/gateway/storage/storage_test.h"
 
 namespace {
 
@@ -34,7 +34,8 @@ void register_from(storage::Storage& database, std::uint64_t number, std::uint64
 
 int main(int argc, char** argv) {
   if (argc != 3) return 64;
-  auto database = storage::open_sqlite({argv[1], "10.0.0.0/8", "fd00::/64"});
+  auto database =
+      storage::test::open_database(argv[1], {.ipv4_pool = "10.0.0.0/8", .ipv6_pool = "fd00::/64"});
   if (!database) {
     std::fprintf(stderr, "%s\n", database.error().detail.c_str());
     return 1;

@@ -4,7 +4,7 @@
 
 #include <limits>
 
-#include "tests/gateway/storage/fixture.h"
+#include "tests/gateway/storage/storage_test.h"
 
 namespace lp::gateway::storage::test {
 namespace {
@@ -36,7 +36,9 @@ class UsageTest : public StorageTest {
   }
 };
 
-TEST_F(UsageTest, DebitIsMadeTwice) {
+INSTANTIATE_TEST_SUITE_P(Databases, UsageTest, both_databases, database_name);
+
+TEST_P(UsageTest, DebitIsMadeTwice) {
   const auto id = registered(1, 1);
   const auto reading = usage(id, {}, {100, 200});
   EXPECT_EQ(record_usage(storage(), {reading}).bytes, 300);
@@ -47,7 +49,7 @@ TEST_F(UsageTest, DebitIsMadeTwice) {
   EXPECT_EQ(peer(1).available, ticket_amount - 301);
 }
 
-TEST_F(UsageTest, DebitIsOfAFormerClient) {
+TEST_P(UsageTest, DebitIsOfAFormerClient) {
   const auto id = registered(1, 1);
   remove_peer(storage(), wireguard_owner(1));
   EXPECT_NE(registered(1, 2), id);
@@ -55,11 +57,10 @@ TEST_F(UsageTest, DebitIsOfAFormerClient) {
   EXPECT_EQ(peer(1).used, 0);
 }
 
-TEST_F(UsageTest, OneOfManyThatFailsLeavesSomeDebited) {
+TEST_P(UsageTest, OneOfManyThatFailsLeavesSomeDebited) {
   const auto first = registered(1, 1);
   const auto second = registered(2, 2);
-  rows().execute("CREATE TRIGGER fail BEFORE UPDATE ON bandwidth WHEN OLD.client_id = " +
-                 std::to_string(second) + " BEGIN SELECT raise(ABORT, 'scripted'); END");
+  rows().sabotage("UPDATE", "bandwidth", "OLD.client_id = " + std::to_string(second));
   const auto failed = wait_for<UsageOutcome>([&](auto done) {
     storage().record_usage({usage(first, {}, {1, 1}), usage(second, {}, {1, 1})}, now,
                            std::move(done));
@@ -67,10 +68,10 @@ TEST_F(UsageTest, OneOfManyThatFailsLeavesSomeDebited) {
   EXPECT_FALSE(failed);
   EXPECT_EQ(peer(1).used, 0);
   EXPECT_EQ(peer(1).counters, TransferCounters{});
-  rows().execute("DROP TRIGGER fail");
+  rows().mend("bandwidth");
 }
 
-TEST_F(UsageTest, SumsOverflow) {
+TEST_P(UsageTest, SumsOverflow) {
   const auto id = registered(1, 1);
   record_usage(storage(), {usage(id, {}, {10, 0})});
   PeerUsage much{.client_id = id,
@@ -83,7 +84,7 @@ TEST_F(UsageTest, SumsOverflow) {
   EXPECT_EQ(peer(1).available, ticket_amount - most);
 }
 
-TEST_F(UsageTest, NegativeNumbersAreTaken) {
+TEST_P(UsageTest, NegativeNumbersAreTaken) {
   const auto id = registered(1, 1);
   PeerUsage negative = usage(id, {}, {1, 1});
   negative.bytes = -1;
@@ -93,7 +94,7 @@ TEST_F(UsageTest, NegativeNumbersAreTaken) {
   EXPECT_EQ(refused.error().kind, StorageError::Kind::invalid);
 }
 
-TEST_F(UsageTest, LastSeenGoesBack) {
+TEST_P(UsageTest, LastSeenGoesBack) {
   const auto id = registered(1, 1);
   auto reading = usage(id, {}, {1, 0});
   reading.last_seen = now + 50;
@@ -107,7 +108,7 @@ TEST_F(UsageTest, LastSeenGoesBack) {
   EXPECT_EQ(peer(1).last_seen, now + 50);
 }
 
-TEST_F(UsageTest, SpentPeerIsNotNotedOrANewTicketDoesNotLiftIt) {
+TEST_P(UsageTest, SpentPeerIsNotNotedOrANewTicketDoesNotLiftIt) {
   const auto id = registered(1, 1);
   EXPECT_EQ(record_usage(storage(), {usage(id, {}, {ticket_amount, 0})}).spent, 1U);
   EXPECT_THAT(removals(storage()), ElementsAre(crypto::X25519Public{wireguard_owner(1).key}));
@@ -120,7 +121,7 @@ TEST_F(UsageTest, SpentPeerIsNotNotedOrANewTicketDoesNotLiftIt) {
   EXPECT_EQ(active_peers(storage()).size(), 1U);
 }
 
-TEST_F(UsageTest, ConfirmedRemovalLeavesCountersOfADeviceThatCountsAnew) {
+TEST_P(UsageTest, ConfirmedRemovalLeavesCountersOfADeviceThatCountsAnew) {
   const auto id = registered(1, 1);
   record_usage(storage(), {usage(id, {}, {ticket_amount, 5})});
   confirm_removals(storage(), removals(storage()));
@@ -128,7 +129,7 @@ TEST_F(UsageTest, ConfirmedRemovalLeavesCountersOfADeviceThatCountsAnew) {
   EXPECT_EQ(peer(1).used, ticket_amount + 5);
 }
 
-TEST_F(UsageTest, RemovedClientLeavesItsTicketsSpendable) {
+TEST_P(UsageTest, RemovedClientLeavesItsTicketsSpendable) {
   const auto id = registered(1, 1);
   const auto addresses = peer(1).addresses;
   EXPECT_TRUE(remove_peer(storage(), wireguard_owner(1)).existed);
@@ -148,14 +149,14 @@ TEST_F(UsageTest, RemovedClientLeavesItsTicketsSpendable) {
   EXPECT_THAT(removals(storage()), IsEmpty());
 }
 
-TEST_F(UsageTest, RemovalOfNobodyNotesSomebody) {
+TEST_P(UsageTest, RemovalOfNobodyNotesSomebody) {
   const auto removed = remove_peer(storage(), wireguard_owner(1));
   EXPECT_FALSE(removed.existed);
   EXPECT_FALSE(removed.removal_noted);
   EXPECT_THAT(removals(storage()), IsEmpty());
 }
 
-TEST_F(UsageTest, PagesRepeatOrLeaveOutAPeer) {
+TEST_P(UsageTest, PagesRepeatOrLeaveOutAPeer) {
   std::vector<ClientRowId> ids;
   for (std::uint64_t i = 1; i <= 7; ++i)
     ids.push_back(registered(i, i));
