@@ -20,8 +20,12 @@ using Ids = std::vector<std::int64_t>;
 /// Peers that the gateway is asked to take off WireGuard at one time: it confirms all of them in
 /// one transaction.
 constexpr std::size_t most_at_once = 5'000;
-/// For how long the database is kept from a gateway that starts: it waits for 5 s, then gives up.
-constexpr std::chrono::milliseconds longest_alone{1'000};
+/// For how long a gateway that starts is kept waiting: it gives up after a second on PostgreSQL,
+/// after five on SQLite.
+constexpr std::chrono::milliseconds longest_alone{300};
+/// For how long it then has the chance.
+constexpr std::chrono::milliseconds between_alone{100};
+constexpr std::size_t most_alone = 250;  ///< peers in one transaction
 constexpr std::chrono::milliseconds poll_interval{250};
 /// How often it is tried whether the gateway has been stopped.
 constexpr std::chrono::seconds alone_interval{5};
@@ -110,7 +114,7 @@ class Removal {
       if (!*alone) return {};
       const auto until = Clock::now() + longest_alone;
       while (!left_.empty() && Clock::now() < until && !interrupted()) {
-        const auto size = std::min<std::size_t>(left_.size(), 1'000);
+        const auto size = std::min(left_.size(), most_alone);
         const auto ids = std::span(left_).last(size);
         const auto batch = store_.remove_peers(ids, before_, Store::Removable::all);
         if (!batch) return failed(batch);
@@ -121,7 +125,7 @@ class Removal {
       if (auto released = store_.release(); !released) {
         return std::unexpected(failure_of(released.error(), options_.database));
       }
-      rest(std::chrono::milliseconds(20));
+      if (!left_.empty()) rest(between_alone);
     }
     return {};
   }

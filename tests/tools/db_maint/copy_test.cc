@@ -7,6 +7,7 @@
 
 #include "gateway/storage/postgres_schema.h"
 #include "lib/postgres/postgres.h"
+#include "tests/system/gateway_process.h"
 #include "tests/tools/db_maint/fixture.h"
 
 namespace lp::db_maint::test {
@@ -164,6 +165,40 @@ TEST_F(Copy, HasEveryRowAndRetiresTheSource) {
   EXPECT_THAT(again.output, HasSubstr("\"was_there\":true"));
   source.rows().execute("PRAGMA application_id = 0x4c504757");
   EXPECT_TRUE(gateway::storage::open_sqlite(options));
+}
+
+// With the real gateway before and after.
+TEST_F(Copy, IsWhatTheGatewayGoesOnWith) {
+  lp::test::GatewayProcess before;
+  const auto registered = [](const lp::test::GatewayProcess& gateway, std::uint64_t key,
+                             std::uint64_t nullifier) {
+    return lp::test::register_once(gateway.port(), gateway.lp_key(),
+                                   lp::test::request(key, nullifier));
+  };
+  const auto first = registered(before, 1, 1);
+  ASSERT_TRUE(first && first->success);
+  ASSERT_TRUE(registered(before, 2, 2).value().success);
+  ASSERT_EQ(before.stop(), 0);
+  const auto target = new_postgres_database();
+  const auto copied = lp_db_maint({"copy", "--storage", before.database().string(), "--to",
+                                   postgres().url(target), "--instance", "a"});
+  ASSERT_EQ(copied.ended.code, 0) << copied.error_output;
+
+  lp::test::GatewayProcess after({.flags = {"--storage", postgres().url(target), "--instance", "a",
+                                            "--wireguard-announced-address", "192.0.2.1"},
+                                  .identity_of = before.data_dir()});
+  // The same answer as before, nobody else's ticket, and addresses that nobody has.
+  const auto again = registered(after, 1, 1);
+  ASSERT_TRUE(again && again->success && again->gateway_data);
+  EXPECT_EQ(again->gateway_data->private_ipv4, first->gateway_data->private_ipv4);
+  EXPECT_EQ(again->gateway_data->private_ipv6, first->gateway_data->private_ipv6);
+  EXPECT_FALSE(registered(after, 3, 2).value().success);
+  ASSERT_TRUE(registered(after, 3, 3).value().success);
+  EXPECT_EQ(after.stop(), 0);
+  EXPECT_EQ(postgres_integer(target, "SELECT count(DISTINCT private_ipv4) FROM wireguard_peers"),
+            3);
+  EXPECT_EQ(postgres_integer(target, "SELECT max(id) FROM clients"), 3);
+  EXPECT_EQ(lp_db_maint({"check", "--storage", postgres().url(target)}).ended.code, 0);
 }
 
 TEST_F(Copy, IsRefusedWhereItWouldMixOrMissSomething) {

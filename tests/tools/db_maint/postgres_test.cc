@@ -5,10 +5,12 @@
 #include <sys/stat.h>
 
 #include <fstream>
+#include <future>
 #include <random>
 #include <thread>
 
 #include "gateway/storage/postgres_schema.h"
+#include "gateway/storage/postgres_storage.h"
 #include "lib/postgres/postgres.h"
 #include "tests/tools/db_maint/fixture.h"
 
@@ -202,6 +204,40 @@ TEST_F(Shared, PeersOfAnInstanceThatRunsAreNotRemovedBeforeItHasConfirmed) {
   const auto migrated = maintain({"migrate"});
   EXPECT_EQ(migrated.ended.code, 0) << migrated.error_output;
   EXPECT_EQ(maintain({"vacuum"}).ended.code, 0);
+}
+
+// The gateway has looked the client up when it is removed, and waits for that to be committed.
+TEST_F(Shared, ClientWhoPaysWhileItIsRemovedIsAClientAgain) {
+  fill(3, 0);
+  auto storage = gateway::storage::open_postgres(
+      {.url = url(),
+       .instance = {.name = "b", .announced_host = "192.0.2.1", .announced_port = 1},
+       .ipv4_pool = "10.0.0.0/14",
+       .ipv6_pool = "fd00::/108"});
+  ASSERT_TRUE(storage) << storage.error().detail;
+  auto maintenance = connect();
+  ASSERT_TRUE(
+      maintenance.execute("BEGIN; SELECT 1 FROM clients WHERE id = 2 FOR UPDATE;"
+                          "DELETE FROM clients WHERE id = 2"));
+  std::promise<bool> accepted;
+  std::jthread client([&] {
+    try {
+      Database::accept(**storage, 2, 77, now + day, now);
+      accepted.set_value(true);
+    } catch (const std::exception& error) {
+      ADD_FAILURE() << error.what();
+      accepted.set_value(false);
+    }
+  });
+  while (postgres_integer(name_, "SELECT count(*) FROM pg_locks WHERE NOT granted") == 0)
+    std::this_thread::yield();
+  ASSERT_TRUE(maintenance.execute("COMMIT"));
+  EXPECT_TRUE(accepted.get_future().get());
+  storage->reset();
+  EXPECT_EQ(postgres_integer(name_, "SELECT id FROM wireguard_peers WHERE instance = 'b'"), 4);
+  EXPECT_EQ(postgres_integer(name_, "SELECT credited FROM bandwidth WHERE client_id = 4"),
+            ticket_amount);
+  expect_clean();
 }
 
 TEST_F(Shared, CheckNamesWhatIsBroken) {
