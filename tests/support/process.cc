@@ -92,11 +92,14 @@ std::vector<char*> pointers(std::vector<std::string>& texts) {
   if (files.rlim_cur > files.rlim_max) files.rlim_cur = files.rlim_max;
   ::setrlimit(RLIMIT_NOFILE, &files);
   if (options.user) {
+    // Opened before: the other user may not reach it, below /root for example.
+    const int program = ::open(path, O_RDONLY | O_CLOEXEC);
     if (::setgroups(0, nullptr) != 0 || ::setgid(*options.user) != 0 ||
         ::setuid(*options.user) != 0) {
       ::_exit(126);
     }
     ::prctl(PR_SET_PDEATHSIG, options.death_signal);  // a change of user clears it
+    if (program >= 0) ::fexecve(program, argv, envp);
   }
   ::execve(path, argv, envp);
   ::_exit(127);
