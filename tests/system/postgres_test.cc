@@ -70,6 +70,10 @@ class Postgres : public testing::Test {
     EXPECT_EQ(number("SELECT coalesce(sum(credited), 0) FROM bandwidth"), tickets * gibibyte);
     EXPECT_EQ(number("SELECT count(*) FROM clients"),
               number("SELECT count(*) FROM wireguard_peers"));
+    const auto checked =
+        test::run({.program = program("lp-db-maint"), .args = {"check", "--storage", url()}});
+    EXPECT_EQ(checked.ended.code, 0) << checked.output << checked.error_output;
+    EXPECT_THAT(checked.output + checked.error_output, Not(HasSubstr(password)));
   }
   void expect_password_nowhere() {
     for (auto* gateway : {&*a_, &*b_}) {
