@@ -1,7 +1,7 @@
 // What PostgreSQL offers in place of SQLite's integrity_check and foreign_key_check.
 #include <fmt/format.h>
 
-#include "tools/db-maint/postgres_invariants.h"
+#include "gateway/storage/postgres_check.h"
 #include "tools/db-maint/postgres_store.h"
 
 namespace lp::db_maint {
@@ -108,13 +108,16 @@ Result<Checked> PostgresStore::check(UnixSeconds now, std::uint64_t retention) {
   auto done = read([&]() -> Status {
     if (auto constraints = add(broken_constraints()); !constraints) return constraints;
     return add([&]() -> Result<std::vector<Finding>> {
-      auto broken = check_invariants(*connection_, now);
-      if (!broken) return broken;
+      const auto violations = gateway::storage::check_invariants(*connection_, now);
+      if (!violations) return std::unexpected(violations.error());
+      std::vector<Finding> broken;
+      for (const auto& violation : *violations)
+        broken.push_back({violation.invariant, violation.detail});
       const auto since = static_cast<std::int64_t>(now > retention ? now - retention : 0);
       const auto unpaid = connection_->query(select_unpaid, Params().add(since));
       if (!unpaid) return std::unexpected(unpaid.error());
       for (std::size_t row = 0; row < unpaid->size(); ++row) {
-        broken->push_back(
+        broken.push_back(
             {"credit_has_nullifiers",
              fmt::format("client {}: credited {}, its tickets brought {}", unpaid->text(row, 0),
                          unpaid->text(row, 1), unpaid->text(row, 2))});

@@ -109,6 +109,14 @@ TEST_F(Access, PasswordIsInNoOutput) {
   const auto from_environment = lp::test::run(
       {.program = program, .args = {"stats"}, .environment = {{"LP_DB_MAINT_STORAGE", right}}});
   EXPECT_EQ(from_environment.ended.code, 0) << from_environment.error_output;
+  const Database source;
+  const auto to_environment = lp::test::run(
+      {.program = program,
+       .args = {"copy", "--storage", source.path().string(), "--instance", "a", "--dry-run"},
+       .environment = {{"LP_DB_MAINT_TO", right}}});
+  EXPECT_EQ(to_environment.ended.code, 73);
+  EXPECT_THAT(to_environment.error_output, HasSubstr("is not empty"));
+  expect_no_password(to_environment);
   lp::test::write_file(dir / "pgpass", "*:*:*:guarded:right-hush\n", 0600);
   const auto from_file =
       lp::test::run({.program = program,
@@ -331,6 +339,13 @@ TEST_F(Dump, IsRestoredToTheSameRows) {
   const auto locked = maintain({"backup", file.string(), "--lock-timeout", "50ms"});
   EXPECT_EQ(locked.ended.code, 69) << locked.error_output;
   EXPECT_THAT(locked.error_output, HasSubstr("no backup was made; pg_dump: error"));
+  Child child({.program = lp::test::program("lp-db-maint"),
+               .args = arguments({"backup", file.string(), "--lock-timeout", "60s"})});
+  while (postgres_integer(name_, "SELECT count(*) FROM pg_locks WHERE NOT granted") == 0)
+    ASSERT_TRUE(child.running()) << child.error_output();
+  child.send_signal(SIGTERM);
+  EXPECT_EQ(child.wait().code, 3);
+  EXPECT_THAT(child.error_output(), HasSubstr("interrupted; no backup was made"));
   EXPECT_EQ(lp::test::read_file(file), before);
   EXPECT_FALSE(std::filesystem::exists(file.string() + ".partial"));
 }
