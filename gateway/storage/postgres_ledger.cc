@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <iterator>
+#include <map>
 #include <set>
 #include <string_view>
 #include <thread>
@@ -352,9 +353,13 @@ StorageStatus PostgresLedger::confirm_removals(const std::vector<crypto::X25519P
 }
 
 StorageResult<UsageOutcome> PostgresLedger::record_usage(const UsageRequest& request) {
-  auto usage = request.usage;
   // In the order in which every instance locks clients. Entries of one client stay in theirs.
-  std::ranges::stable_sort(usage, {}, &PeerUsage::client_id);
+  std::multimap<ClientRowId, PeerUsage> by_client;
+  for (const auto& entry : request.usage)
+    by_client.emplace(entry.client_id, entry);
+  std::vector<PeerUsage> usage;
+  for (const auto& [client, entry] : by_client)
+    usage.push_back(entry);
   const auto integers = [&](auto get) { return column<std::int64_t>(usage, get); };
   const auto rows =
       run("record_usage", Params()

@@ -13,14 +13,14 @@
 namespace lp::db_maint {
 namespace {
 
-constexpr unsigned owner_only = 0600;
+constexpr unsigned dump_mode = 0600;
 
 /// The first line of what a program complained about.
 std::string_view first_line(std::string_view text) {
   return text.substr(0, text.find('\n'));
 }
 
-std::int64_t size_of(const std::filesystem::path& file) {
+std::int64_t dump_bytes(const std::filesystem::path& file) {
   std::error_code error;
   const auto size = std::filesystem::file_size(file, error);
   return error ? 0 : static_cast<std::int64_t>(size);
@@ -34,7 +34,7 @@ Outcome<BackupSize> PostgresStore::backup(const std::filesystem::path& file,
   // Of the schema `public` pg_dump would tell pg_restore to make it, and it is always there.
   const auto schema = connection_->query_text("SELECT current_schema()");
   if (!schema) return std::unexpected(failure_of(schema.error(), database));
-  auto partial = PartialFile::create(file, owner_only);
+  auto partial = PartialFile::create(file, dump_mode);
   if (!partial) return std::unexpected(partial.error());
   const auto& path = partial->path();
 
@@ -45,7 +45,7 @@ Outcome<BackupSize> PostgresStore::backup(const std::filesystem::path& file,
   command.push_back("--dbname=" + url_.connection_string_without_secrets("lp-db-maint"));
   std::map<std::string, std::string> environment;
   if (!url_.password().empty()) environment.emplace("PGPASSWORD", url_.password());
-  const auto dumped = run_child(command, environment, [&] { on_progress(size_of(path), 0); });
+  const auto dumped = run_child(command, environment, [&] { on_progress(dump_bytes(path), 0); });
   if (!dumped) return std::unexpected(dumped.error());
   if (interrupted()) return fail(exit_status::unknown, "interrupted; no backup was made");
   if (dumped->code != 0) {
@@ -61,7 +61,7 @@ Outcome<BackupSize> PostgresStore::backup(const std::filesystem::path& file,
                 fmt::format("{}: no backup was made; what pg_dump wrote cannot be read: {}",
                             database, first_line(listed->error_output)));
   }
-  const BackupSize size{.bytes = size_of(path)};
+  const BackupSize size{.bytes = dump_bytes(path)};
   if (auto placed = partial->put_in_place(); !placed) return std::unexpected(placed.error());
   return size;
 }

@@ -12,7 +12,7 @@ using postgres::Params;
 // Within the retention no ticket of a client has been cleaned up, for none expires before it was
 // spent: what is credited is what its tickets brought.
 // created_at from which on
-constexpr std::string_view select_unpaid =
+constexpr std::string_view select_unpaid_clients =
     "SELECT b.client_id, b.credited, coalesce(t.amount, 0) FROM bandwidth AS b"
     " LEFT JOIN wireguard_peers AS p ON p.id = b.client_id"
     " LEFT JOIN mixnet_clients AS m ON m.id = b.client_id"
@@ -114,7 +114,7 @@ Result<Checked> PostgresStore::check(UnixSeconds now, std::uint64_t retention) {
       for (const auto& violation : *violations)
         broken.push_back({violation.invariant, violation.detail});
       const auto since = static_cast<std::int64_t>(now > retention ? now - retention : 0);
-      const auto unpaid = connection_->query(select_unpaid, Params().add(since));
+      const auto unpaid = connection_->query(select_unpaid_clients, Params().add(since));
       if (!unpaid) return std::unexpected(unpaid.error());
       for (std::size_t row = 0; row < unpaid->size(); ++row) {
         broken.push_back(

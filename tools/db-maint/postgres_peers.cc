@@ -11,44 +11,44 @@ using postgres::Params;
 
 /// Of peer p; $2 is the time before which it was last seen. A ticket is a sign of life as well:
 /// whoever has paid a minute ago has not been through the tunnel yet.
-constexpr std::string_view is_stale =
+constexpr std::string_view is_stale_peer =
     "greatest(p.created_at, p.last_seen,"
     " (SELECT max(s.spent_at) FROM spent_credentials AS s WHERE s.client_id = p.id)) < $2";
 /// Of peer p: its removal was noted, and no longer is.
-constexpr std::string_view is_confirmed =
+constexpr std::string_view is_confirmed_peer =
     "NOT EXISTS (SELECT 1 FROM wireguard_removals AS r"
     "  WHERE r.instance = p.instance AND r.public_key = p.public_key)"
     " AND EXISTS (SELECT 1 FROM bandwidth AS b WHERE b.client_id = p.id AND b.available <= 0)";
 
 // least id, before
-std::string select_stale() {
+std::string select_stale_peers() {
   return fmt::format(
       "SELECT p.id, p.instance, p.public_key, p.private_ipv4, p.private_ipv6, p.ticket_type,"
       " p.created_at, p.last_seen, (SELECT max(s.spent_at) FROM spent_credentials AS s"
       "  WHERE s.client_id = p.id), b.available, b.used"
       " FROM wireguard_peers AS p JOIN bandwidth AS b ON b.client_id = p.id"
       " WHERE p.id >= $1 AND {} ORDER BY p.id",
-      is_stale);
+      is_stale_peer);
 }
 
 // These two in one transaction. A client that comes back with a ticket has bandwidth again, and its
 // removal is no longer noted.
 // ids, before
-std::string take_bandwidth() {
+std::string take_bandwidths() {
   return fmt::format(
       "UPDATE bandwidth AS w SET used = w.credited, available = 0 WHERE w.client_id = ANY ($1)"
       " AND w.available > 0"
       " AND EXISTS (SELECT 1 FROM wireguard_peers AS p WHERE p.id = w.client_id AND {})",
-      is_stale);
+      is_stale_peer);
 }
 // ids, before, since
-std::string note_removal() {
+std::string note_removals() {
   return fmt::format(
       "INSERT INTO wireguard_removals (instance, public_key, since)"
       " SELECT p.instance, p.public_key, $3 FROM wireguard_peers AS p"
       " WHERE p.id = ANY ($1) AND {} ORDER BY p.instance, p.public_key"
       " ON CONFLICT (instance, public_key) DO NOTHING",
-      is_stale);
+      is_stale_peer);
 }
 
 // The schema takes bandwidth and addresses along and notes the removal once more.
@@ -57,7 +57,7 @@ std::string delete_clients(Store::Removable removable) {
   return fmt::format(
       "DELETE FROM clients WHERE id IN"
       " (SELECT p.id FROM wireguard_peers AS p WHERE p.id = ANY ($1) AND {} AND {})",
-      is_stale, removable == Store::Removable::confirmed ? is_confirmed : "true");
+      is_stale_peer, removable == Store::Removable::confirmed ? is_confirmed_peer : "true");
 }
 
 std::optional<UnixSeconds> time_of(const postgres::Rows& rows, std::size_t row,
@@ -70,7 +70,7 @@ std::optional<UnixSeconds> time_of(const postgres::Rows& rows, std::size_t row,
 
 Result<std::vector<StalePeer>> PostgresStore::stale_peers(UnixSeconds before) {
   const auto rows = connection_->query(
-      select_stale(), Params().add(std::int64_t{0}).add(static_cast<std::int64_t>(before)));
+      select_stale_peers(), Params().add(std::int64_t{0}).add(static_cast<std::int64_t>(before)));
   if (!rows) return std::unexpected(rows.error());
   std::vector<StalePeer> peers(rows->size());
   for (std::size_t row = 0; row < peers.size(); ++row) {
@@ -108,10 +108,10 @@ Result<Batch> PostgresStore::retire_peers(std::span<const std::int64_t> ids, Uni
   const auto cutoff = static_cast<std::int64_t>(before);
   return write([&]() -> Result<std::int64_t> {
     if (auto locked = lock_clients(ids); !locked) return std::unexpected(locked.error());
-    const auto taken = connection_->query(take_bandwidth(), Params().add_array(ids).add(cutoff));
+    const auto taken = connection_->query(take_bandwidths(), Params().add_array(ids).add(cutoff));
     if (!taken) return std::unexpected(taken.error());
     const auto noted = connection_->query(
-        note_removal(), Params().add_array(ids).add(cutoff).add(static_cast<std::int64_t>(now)));
+        note_removals(), Params().add_array(ids).add(cutoff).add(static_cast<std::int64_t>(now)));
     if (!noted) return std::unexpected(noted.error());
     return noted->changed();
   });

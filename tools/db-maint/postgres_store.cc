@@ -15,10 +15,10 @@ using Clock = std::chrono::steady_clock;
 using gateway::storage::postgres_schema;
 using postgres::Params;
 
-constexpr std::array gateway_tables{Dated::spent_credentials, Dated::lp_sessions};
+constexpr std::array dated_tables{Dated::spent_credentials, Dated::lp_sessions};
 constexpr int most_attempts = 10;
 
-std::string_view older_than(Dated dated) {
+std::string_view is_older(Dated dated) {
   return dated == Dated::spent_credentials ? "expiry < $1" : "started_at < $1";
 }
 
@@ -41,7 +41,7 @@ constexpr std::string_view select_bytes =
     " WHERE relnamespace = current_schema()::regnamespace AND relkind = 'r'";
 
 // limit
-constexpr std::string_view select_report =
+constexpr std::string_view select_usage =
     "SELECT c.id, c.kind, coalesce(p.public_key, m.client_key),"
     " coalesce(p.ticket_type, m.ticket_type), b.used, b.available, b.credited, p.rx_bytes,"
     " p.tx_bytes, coalesce(p.created_at, m.created_at), coalesce(p.last_seen, m.last_seen),"
@@ -160,7 +160,7 @@ Result<Batch> PostgresStore::write(const std::function<Result<std::int64_t>()>& 
 }
 
 std::span<const Dated> PostgresStore::dated() const {
-  return gateway_tables;
+  return dated_tables;
 }
 
 Result<std::optional<UnixSeconds>> PostgresStore::newest_activity() {
@@ -172,7 +172,7 @@ Result<std::optional<UnixSeconds>> PostgresStore::newest_activity() {
 
 Result<std::int64_t> PostgresStore::count_older(Dated dated, UnixSeconds before) {
   return connection_->query_integer(
-      fmt::format("SELECT count(*) FROM {} WHERE {}", name(dated), older_than(dated)),
+      fmt::format("SELECT count(*) FROM {} WHERE {}", name(dated), is_older(dated)),
       Params().add(signed_time(before)));
 }
 
@@ -182,7 +182,7 @@ Result<Batch> PostgresStore::remove_older(Dated dated, UnixSeconds before, std::
   const std::string sql = fmt::format(
       "DELETE FROM {0} WHERE ctid = ANY (ARRAY(SELECT ctid FROM {0} WHERE {1} LIMIT $2 FOR "
       "UPDATE))",
-      name(dated), older_than(dated));
+      name(dated), is_older(dated));
   return write([&]() -> Result<std::int64_t> {
     const auto deleted = connection_->query(sql, Params().add(signed_time(before)).add(limit));
     if (!deleted) return std::unexpected(deleted.error());
@@ -191,7 +191,7 @@ Result<Batch> PostgresStore::remove_older(Dated dated, UnixSeconds before, std::
 }
 
 Result<Table> PostgresStore::report(std::int64_t limit) {
-  const auto rows = connection_->query(select_report, Params().add(limit));
+  const auto rows = connection_->query(select_usage, Params().add(limit));
   if (!rows) return std::unexpected(rows.error());
   Table table{
       .columns = {"client_id", "kind", "key", "ticket_type", "used", "available", "credited",

@@ -79,7 +79,7 @@ void expect_same_rows(const Database& source, const std::string& target) {
 }
 
 /// Something of everything.
-void fill(const Database& source, int old) {
+void fill_with_everything(const Database& source, int old) {
   {
     const auto storage = source.open();
     for (std::uint64_t i = 1; i <= 20; ++i)
@@ -126,7 +126,7 @@ class Copy : public ::testing::Test {
 
 TEST_F(Copy, HasEveryRowAndRetiresTheSource) {
   const Database source;
-  fill(source, 5'000);
+  fill_with_everything(source, 5'000);
   const auto target = new_postgres_database();
   const auto dry = lp_db_maint(copy_arguments(source, target, {"--dry-run"}));
   EXPECT_EQ(dry.ended.code, 0) << dry.error_output;
@@ -203,7 +203,7 @@ TEST_F(Copy, IsWhatTheGatewayGoesOnWith) {
 
 TEST_F(Copy, IsRefusedWhereItWouldMixOrMissSomething) {
   const Database source;
-  fill(source, 10);
+  fill_with_everything(source, 10);
   const auto target = new_postgres_database();
   const auto expect_refused = [&](int code, const std::string& sentence,
                                   std::vector<std::string> args) {
@@ -248,7 +248,7 @@ TEST_F(Copy, IsRefusedWhereItWouldMixOrMissSomething) {
 
 TEST_F(Copy, ThatIsKilledLeavesAllOrNothing) {
   const Database source;
-  fill(source, 10'000);
+  fill_with_everything(source, 10'000);
   std::mt19937 random(std::random_device{}());
   const int rounds = long_run() ? 50 : 3;
   for (int round = 0; round < rounds; ++round) {
@@ -275,7 +275,7 @@ TEST_F(Copy, ThatIsKilledLeavesAllOrNothing) {
 
 TEST_F(Copy, WhoseServerGoesAwayLeavesNothing) {
   const Database source;
-  fill(source, 20'000);
+  fill_with_everything(source, 20'000);
   const auto target = new_postgres_database();
   // Another has the last table: the copy waits in the middle of its transaction.
   const auto schema = lp_db_maint(copy_arguments(Database(), target, {"--keep-source"}));

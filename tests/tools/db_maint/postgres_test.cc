@@ -21,7 +21,7 @@ using lp::test::PostgresServer;
 using ::testing::HasSubstr;
 using ::testing::Not;
 
-constexpr std::int64_t expired_long_ago = now - 40 * day;
+constexpr std::int64_t long_expired = now - 40 * day;
 
 /// A database with `clients` WireGuard clients of instance a and `old` tickets to be removed.
 class OnPostgres : public ::testing::Test {
@@ -38,7 +38,7 @@ class OnPostgres : public ::testing::Test {
       for (std::uint64_t i = 1; i <= clients; ++i)
         Database::accept(*storage, i, i, now + day, now);
     }
-    if (old > 0) source.add_spent(old, expired_long_ago);
+    if (old > 0) source.add_spent(old, long_expired);
     copy_to_postgres(source, name_);
   }
 
