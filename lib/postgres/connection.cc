@@ -183,6 +183,12 @@ struct Connection::Impl {
     try {
       pqxx::nontransaction transaction(connection);
       return work(transaction);
+    } catch (const pqxx::statement_completion_unknown& error) {
+      open = false;  // as if the answer had not arrived
+      return fail(Error::Kind::unavailable, url.redact(first_line(error.what())));
+    } catch (const pqxx::transaction_rollback& error) {  // in libpqxx 6 no sql_error
+      conflict = true;
+      return fail(Error::Kind::busy, url.redact(first_line(error.what())));
     } catch (const pqxx::sql_error& error) {
       const auto& state = error.sqlstate();
       conflict = is_conflict(state);

@@ -1,6 +1,8 @@
 #include "tests/gateway/storage/storage_test.h"
 
+#include <cstdlib>
 #include <stdexcept>
+#include <string_view>
 
 #include "gateway/storage/postgres_schema.h"
 #include "gateway/storage/sqlite_storage.h"
@@ -18,8 +20,15 @@ std::string database_name(const ::testing::TestParamInfo<Database>& info) {
   return info.param == Database::sqlite ? "Sqlite" : "Postgres";
 }
 
+bool long_tests() {
+  const char* const value = std::getenv("LP_TEST_LONG");
+  return value != nullptr && std::string_view(value) == "1";
+}
+
 lp::test::PostgresServer& postgres_server() {
-  static lp::test::PostgresServer server({.tcp = true, .settings = {"deadlock_timeout=50ms"}});
+  static lp::test::PostgresServer server({.tcp = true,
+                                          .access = {"host all guarded 127.0.0.1/32 scram-sha-256"},
+                                          .settings = {"deadlock_timeout=50ms"}});
   return server;
 }
 

@@ -21,6 +21,9 @@ enum class Database : std::uint8_t { sqlite, postgres };
 [[nodiscard]] std::string database_name(const ::testing::TestParamInfo<Database>& info);
 inline const auto both_databases = ::testing::Values(Database::sqlite, Database::postgres);
 
+/// Whether the numbers of connections, rounds and kills are the large ones (scripts/test --long).
+[[nodiscard]] bool long_tests();
+
 /// The program's PostgreSQL server. Its databases find a deadlock within 50 ms.
 [[nodiscard]] lp::test::PostgresServer& postgres_server();
 /// The URL of a new database with the schema in it.
