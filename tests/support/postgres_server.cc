@@ -151,6 +151,12 @@ void PostgresServer::make_cluster() {
     access += line + '\n';
   access += "local all all trust\nhost all all 127.0.0.1/32 trust\n";
   write_file(data / "pg_hba.conf", access);
+  if (!options_.tls) return;
+  write_file(data / "server.crt", options_.tls->certificate);
+  write_file(data / "server.key", options_.tls->key, 0600);
+  if (user_ && ::chown((data / "server.key").c_str(), *user_, *user_) != 0) {
+    throw std::runtime_error("PostgresServer: chown server.key");
+  }
 }
 
 std::string PostgresServer::url(std::string_view database, std::string_view user) const {
@@ -199,6 +205,7 @@ void PostgresServer::start() {
   set(std::string("listen_addresses=") + (options_.tcp ? "127.0.0.1" : ""));
   set("port=" + std::to_string(port));
   set(std::string("fsync=") + (options_.durable ? "on" : "off"));
+  set(std::string("ssl=") + (options_.tls ? "on" : "off"));
   set("shared_buffers=8MB");
   set("max_connections=50");
   set("autovacuum=off");

@@ -26,12 +26,19 @@ namespace lp::test {
 
 class PostgresServer {
  public:
+  /// Certificate and key, PEM.
+  struct Tls {
+    std::string certificate;
+    std::string key;
+  };
   struct Options {
     /// fsync=on, for tests that kill it. A crash of the server alone loses nothing without.
     bool durable = false;
     /// Listens on a free port of 127.0.0.1 besides. Another process may take the port while the
     /// server is stopped.
     bool tcp = false;
+    /// Speaks TLS with those who ask for it; only with `tcp`.
+    std::optional<Tls> tls = std::nullopt;
     /// Lines for the beginning of pg_hba.conf: "local all guarded scram-sha-256". What they do not
     /// match is trusted.
     std::vector<std::string> access = {};
