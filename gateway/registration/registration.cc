@@ -263,8 +263,9 @@ void Registration::succeed(const Grant& grant) {
     answer.response.gateway_data = gateway_data(*grant.addresses, grant.served_by);
     if (!answer.response.gateway_data) {
       log::write_limited(log::Level::error, "instance address",
-                         fmt::format("instance {} has an address in the database that is none: {}",
-                                     grant.served_by->name, grant.served_by->announced_host));
+                         fmt::format("a client belongs to instance {}, whose address is not in the "
+                                     "database: start it, which writes it there",
+                                     grant.served_by->name));
       return fail(Failure::storage_failed);
     }
   }
