@@ -8,6 +8,22 @@
 #include "lib/base/encoding.h"
 #include "lib/postgres/postgres.h"
 
+#if defined(__SANITIZE_ADDRESS__)
+#define LP_LEAKS_ARE_LOOKED_FOR
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define LP_LEAKS_ARE_LOOKED_FOR
+#endif
+#endif
+#ifdef LP_LEAKS_ARE_LOOKED_FOR
+// libpqxx 6 forgets libpq's result where the connection is lost while the result comes.
+// NOLINTNEXTLINE(bugprone-reserved-identifier): the sanitizer's name
+extern "C" const char* __lsan_default_suppressions();
+extern "C" const char* __lsan_default_suppressions() {  // NOLINT(bugprone-reserved-identifier)
+  return "leak:PQmakeEmptyPGresult\n";
+}
+#endif
+
 namespace lp::postgres {
 namespace {
 
