@@ -308,7 +308,7 @@ TEST_F(Postgres, ADatabaseThatIsGoneSpendsTicketsOrNeedsARestart) {
   wait_until_ready_is(200);
   EXPECT_EQ(a_->metrics()["lp_storage_up"], 1);
   expect_credit_for(1);
-  for (const std::uint64_t ticket : {2, 3}) {
+  for (const std::uint64_t ticket : {2U, 3U}) {
     const auto again = register_at(instance(ticket), 2, ticket);
     ASSERT_TRUE(again && again->success) << again->error.value_or("");
   }
