@@ -14,6 +14,7 @@
 #include "probes/load/command.h"
 #include "probes/log.h"
 #include "probes/options/load.h"
+#include "probes/report/prometheus.h"
 #include "probes/runner.h"
 #include "probes/trace.h"
 #include "probes/version.h"
@@ -56,6 +57,8 @@ std::unique_ptr<report::Writer> make_writer(const options::Settings& settings) {
       return report::make_json_writer(stdout, settings.targets.size() > 1);
     case options::Format::nagios:
       return report::make_nagios_writer(stdout, settings.warn, settings.crit);
+    case options::Format::prometheus:
+      return report::make_prometheus_writer(stdout);
     case options::Format::text:
       break;
   }
@@ -83,8 +86,17 @@ int probe(const options::Settings& settings) {
   }
   const auto writer = make_writer(settings);
   const auto tickets = wallet::make_controller(settings, cancel_fd);
-  Runner runner(settings, *tickets, *writer, trace ? &*trace : nullptr, cancel_fd);
-  return final_exit_status(runner.run(), settings.fail_on);
+  report::MetricsCollector metrics(writer.get());
+  Runner runner(settings, *tickets, metrics, trace ? &*trace : nullptr, cancel_fd);
+  int status = runner.run();
+  if (!settings.textfile.empty()) {
+    if (const auto written = metrics.write(settings.textfile); !written) {
+      log::error(fmt::format("output_unwritable: {}", printable(written.error().sentence)));
+      status = worse_exit_status(status, written.error().permission ? exit_status::no_permission
+                                                                    : exit_status::cannot_create);
+    }
+  }
+  return final_exit_status(status, settings.fail_on);
 }
 
 int run(int argc, char** argv) {

@@ -10,6 +10,7 @@
 
 #include "bench/replay/gate.h"
 #include "bench/replay/report.h"
+#include "lib/cli/completion.h"
 #include "lib/replay/dispatch.h"
 
 namespace {
@@ -170,11 +171,23 @@ int run(const Options& options) {
   return EX_OK;
 }
 
+/// What is offered for a value is what --list prints.
+int print_completion(const lp::cli::CompletionCommand& completion) {
+  lp::cli::Hints hints{{"--format", {.words = {"table", "json", "csv"}}}};
+  for (const TraceKind& trace : lp::bench::trace_kinds())
+    hints["--traces"].words.emplace_back(trace.name);
+  for (const Kernel* kernel : supported_kernels())
+    hints["--kernels"].words.emplace_back(kernel->name);
+  fmt::print("{}", completion.script(hints));
+  return std::fflush(stdout) == 0 ? EX_OK : EX_IOERR;
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
   Options options;
-  CLI::App app("Measures the replay window beside those of others, after checking all verdicts");
+  CLI::App app("Measures the replay window beside those of others, after checking all verdicts",
+               "lp-replay-bench");
   app.add_option("--format", options.format, "table, json or csv (every sample)")
       ->check(CLI::IsMember({"table", "json", "csv"}))
       ->capture_default_str();
@@ -194,10 +207,12 @@ int main(int argc, char** argv) {
       ->type_name("NAME,...");
   app.add_flag("--list", options.list, "list traces, kernels and others, and exit");
   app.set_version_flag("--version", "lp-replay-bench " LP_BENCH_VERSION);
+  const lp::cli::CompletionCommand completion(app);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? EX_OK : EX_USAGE;
   }
+  if (completion.parsed()) return print_completion(completion);
   return run(options);
 }

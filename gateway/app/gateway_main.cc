@@ -15,6 +15,7 @@
 #include "gateway/config/flags.h"
 #include "gateway/config/log.h"
 #include "gateway/config/values.h"
+#include "lib/cli/completion.h"
 #include "lib/crypto/random.h"
 
 namespace lp::gateway::app {
@@ -26,6 +27,21 @@ void open_standard_streams() {
   for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; ++fd) {
     if (::fcntl(fd, F_GETFD) < 0) (void)::open("/dev/null", O_RDWR);
   }
+}
+
+/// What completions offer as values.
+cli::Hints completion_hints() {
+  return {{"--format", {.words = {"text", "json"}}},
+          {"--log-format", {.words = {"auto", "text", "json", "journal"}}},
+          {"--log-level", {.words = {"trace", "debug", "info", "warning", "error", "off"}}},
+          {"--wireguard-backend", {.words = {"memory", "netlink", "uapi"}}},
+          {"--wireguard-preshared-key", {.words = {"none", "identity"}}}};
+}
+
+int print(const std::string& text) {
+  const bool printed =
+      std::fwrite(text.data(), 1, text.size(), stdout) == text.size() && std::fflush(stdout) == 0;
+  return printed ? 0 : static_cast<int>(ExitCode::cannot_create);
 }
 
 class CommandLine {
@@ -72,13 +88,14 @@ class CommandLine {
     try {
       app_.parse(argc, argv);
     } catch (const CLI::Success& done) {  // --help, --version
-      return app_.exit(done) == 0 && std::fflush(stdout) == 0
-                 ? 0
-                 : static_cast<int>(ExitCode::cannot_create);
+      return app_.exit(done) == 0 ? print({}) : static_cast<int>(ExitCode::cannot_create);
     } catch (const CLI::ExtrasError& error) {
       return usage(unknown_argument(error.what()));
     } catch (const CLI::ParseError& error) {
       return usage(error.what());
+    }
+    if (completion_.parsed()) {
+      return print(completion_.script(completion_hints()));
     }
     if (app_.get_subcommands().empty()) {
       return usage(
@@ -165,6 +182,7 @@ class CommandLine {
   CLI::App* keys_list_ = keys_->add_subcommand("list", "Show the keys that the gateway knows");
   CLI::App* keys_accept_ =
       keys_->add_subcommand("accept", "Trust a key that contradicts what was known");
+  cli::CompletionCommand completion_{app_};
   CLI::Option* ephemeral_flag_ = nullptr;
   config::SettingFlags flags_;
   std::string config_file_;

@@ -7,10 +7,12 @@
 #include <cerrno>
 #include <cstdlib>
 #include <fstream>
+#include <iterator>
 #include <limits>
 #include <map>
 #include <sstream>
 
+#include "lib/cli/completion.h"
 #include "probes/options/table.h"
 #include "probes/options/values.h"
 #include "probes/wg_config.h"
@@ -80,6 +82,19 @@ CLI::Option* add(CLI::App& app, const Option& option) {
     added->expected(1)->multi_option_policy(CLI::MultiOptionPolicy::Throw);
   }
   return added;
+}
+
+/// What completions offer as values.
+cli::Hints completion_hints() {
+  cli::Hints hints{{"INPUT", {.files = true}},
+                   {"--wg-preshared-key", {.words = {"none", "identity"}, .files = true}}};
+  for (const auto& option : table()) {
+    if (option.choices.empty()) continue;
+    std::istringstream choices{std::string(option.choices)};
+    auto& words = hints[fmt::format("--{}", option.name)].words;
+    words.assign(std::istream_iterator<std::string>(choices), {});
+  }
+  return hints;
 }
 
 /// `wallet list|withdraw|export`, with the options that are theirs alone.
@@ -162,6 +177,7 @@ std::expected<CommandLine, Stop> parse_command_line(const Values& args) {
   WalletArguments wallet(app);
   auto* load = app.add_subcommand("load", "Put load on a gateway of your own and measure it");
   load->fallthrough();
+  const cli::CompletionCommand completion(app);
   try {
     // CLI11 takes the arguments from the back.
     app.parse(Values(args.rbegin(), args.rend()));
@@ -175,6 +191,9 @@ std::expected<CommandLine, Stop> parse_command_line(const Values& args) {
     return std::unexpected(usage_error(printable(error.what(), 400)));
   } catch (const std::exception& error) {
     return std::unexpected(usage_error(printable(error.what(), 400)));
+  }
+  if (completion.parsed()) {
+    return std::unexpected(Stop{completion.script(completion_hints()), true, exit_status::ok});
   }
   for (const auto& [option, result] : added) {
     if (result->count() > 0) line.values[option->name] = result->results();
@@ -405,6 +424,10 @@ std::expected<void, Stop> check_tunnel(const Settings& settings) {
   return {};
 }
 
+bool prints_text_or_json(const Settings& settings) {
+  return settings.format == Format::text || settings.format == Format::json;
+}
+
 std::expected<void, Stop> check_wallet_command(const CommandLine& line, const Settings& settings) {
   const auto refuse = [](std::string_view text) { return std::unexpected(usage_error(text)); };
   if (!settings.targets.empty()) return refuse("wallet takes no TARGET");
@@ -412,7 +435,8 @@ std::expected<void, Stop> check_wallet_command(const CommandLine& line, const Se
     return refuse(
         "wallet withdraw needs --chain-url, --ecash-contract, --issuer and --issuer-token-file");
   }
-  if (settings.format == Format::nagios) return refuse("wallet prints text or json");
+  if (!prints_text_or_json(settings)) return refuse("wallet prints text or json");
+  if (line.values.contains("textfile")) return refuse("wallet takes no --textfile");
   return {};
 }
 
@@ -428,11 +452,12 @@ std::expected<void, Stop> check_load(const CommandLine& line, const Settings& se
     }
     return {};
   }
-  for (const auto* name : {"wg-config", "only-wireguard", "trace", "warn", "crit", "interval"}) {
+  for (const auto* name :
+       {"wg-config", "only-wireguard", "trace", "warn", "crit", "interval", "textfile"}) {
     if (line.values.contains(name)) return refuse(fmt::format("load takes no --{}", name));
   }
   if (settings.targets.size() > 1) return refuse("load takes one TARGET");
-  if (settings.format == Format::nagios) return refuse("load prints text or json");
+  if (!prints_text_or_json(settings)) return refuse("load prints text or json");
   if (!settings.use_mock_ecash && !settings.count_given) {
     return refuse("load needs --use-mock-ecash, or --count with as many tickets of the wallet");
   }

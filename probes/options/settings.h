@@ -19,7 +19,7 @@
 
 namespace lp::probe::options {
 
-enum class Format : std::uint8_t { text, json, nagios };
+enum class Format : std::uint8_t { text, json, nagios, prometheus };
 enum class Color : std::uint8_t { automatic, always, never };
 enum class LogLevel : std::uint8_t { trace, debug, info, warning, error, off };
 enum class FailOn : std::uint8_t { none, warn, crit };
@@ -124,6 +124,7 @@ struct Settings {
 
   // output
   Format format = Format::text;
+  std::string textfile;  ///< empty: none
   Color color = Color::automatic;
   bool trace = false;
   bool trace_secrets = false;

@@ -242,9 +242,11 @@ Status set_seconds(Settings& settings, const Values& values) {
 }
 
 Status set_format(Settings& settings, const Values& values) {
-  static constexpr std::array choices{std::pair{std::string_view("text"), Format::text},
-                                      std::pair{std::string_view("json"), Format::json},
-                                      std::pair{std::string_view("nagios"), Format::nagios}};
+  static constexpr std::array choices{
+      std::pair{std::string_view("text"), Format::text},
+      std::pair{std::string_view("json"), Format::json},
+      std::pair{std::string_view("nagios"), Format::nagios},
+      std::pair{std::string_view("prometheus"), Format::prometheus}};
   return set_choice(settings.format, values.back(), choices);
 }
 
@@ -450,8 +452,11 @@ constexpr std::array all{
            "Least level that makes the exit status other than 0: none, warn or crit (warn)", false,
            set_fail_on},
 
-    Option{"format", 'f', g_output, Type::value, "FORMAT", "text json nagios",
-           "Form of the result: text, json or nagios (text)", false, set_format},
+    Option{"format", 'f', g_output, Type::value, "FORMAT", "text json nagios prometheus",
+           "Form of the result: text, json, nagios or prometheus (text)", false, set_format},
+    Option{"textfile", 0, g_output, Type::value, "FILE", "",
+           "Write the metrics of --format prometheus to this file, too, whatever came of the probe",
+           false, set_path<&S::textfile>},
     Option{"color", 0, g_output, Type::value, "WHEN", "auto always never",
            "Colour in text: auto, always or never (auto)", false, set_color},
     Option{"trace", 0, g_output, Type::flag, "", "", "Show every packet on standard error", false,

@@ -72,6 +72,9 @@ struct TextOptions {
                                                          const options::Thresholds& warn,
                                                          const options::Thresholds& crit);
 
+/// Metrics in Prometheus's text format, once all targets are done.
+[[nodiscard]] std::unique_ptr<Writer> make_prometheus_writer(std::FILE* out);
+
 /// What an attempt that went well has to show: "registered", "the tunnel works", or both. With its
 /// times, as "registered in 21.0 ms, tunnel in 1.61 s".
 [[nodiscard]] std::string describe_success(const Attempt& attempt);

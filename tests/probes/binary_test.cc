@@ -345,6 +345,93 @@ TEST(BinaryTest, WgConfigThatCannotBeWrittenIs73AndTheResultStillThere) {
   EXPECT_EQ(json_result(finished).at("status"), "ok");
 }
 
+/// What promtool has to say about metrics, where it is installed.
+void expect_sound_metrics(const std::string& file) {
+  const char* promtool = "/usr/bin/promtool";
+  if (!std::filesystem::exists(promtool)) return;
+  const auto checked = test::run(
+      {.program = "/bin/sh", .args = {"-c", "exec \"$0\" check metrics < \"$1\"", promtool, file}});
+  EXPECT_EQ(checked.ended.code, 0) << checked.output << checked.error_output;
+  EXPECT_EQ(checked.output + checked.error_output, "");
+}
+
+TEST(BinaryTest, TextfileTellsOfEveryTargetWhateverCameOfIt) {
+  const ScriptedGateway good;
+  const ScriptedGateway bad({.fault = Fault::busy});
+  const test::TempDir dir;
+  const std::string file = dir / "probe.prom";
+  const auto finished = register_with({"--textfile", file, bad.target(), good.target(),
+                                       // Named twice: one sample all the same.
+                                       good.target()});
+  EXPECT_EQ(finished.ended.code, 2);
+  EXPECT_TRUE(contains(finished.output, "CRITICAL")) << finished.output;  // the text is there, too
+  struct stat info{};
+  ASSERT_EQ(stat(file.c_str(), &info), 0);
+  EXPECT_EQ(info.st_mode & 07777U, 0644U);
+  const std::string text = test::read_file(file);
+  const auto labels = [](const ScriptedGateway& gateway) {
+    const std::string target = gateway.target();
+    const auto at = target.find('@');
+    return fmt::format(R"(target="{}",identity="{}")", target.substr(at + 1), target.substr(0, at));
+  };
+  for (const auto& line : {
+           fmt::format("\nlp_probe_success{{{}}} 0\n", labels(bad)),
+           fmt::format("\nlp_probe_success{{{}}} 1\n", labels(good)),
+           fmt::format("\nlp_probe_level{{{}}} 2\n", labels(bad)),
+           fmt::format("\nlp_probe_failures{{{}}} 1\n", labels(bad)),
+           fmt::format("\nlp_probe_error_info{{{},code=\"busy\",stage=\"client_hello\"}} 1\n",
+                       labels(bad)),
+           fmt::format("\nlp_probe_stage_duration_seconds{{{},stage=\"response\"}} ", labels(good)),
+           fmt::format("\nlp_probe_timestamp_seconds{{{}}} ", labels(good)),
+       }) {
+    const auto at = text.find(line);
+    EXPECT_NE(at, std::string::npos) << line << text;
+    EXPECT_EQ(text.find(line, at + 1), std::string::npos) << line << text;
+  }
+  EXPECT_FALSE(contains(text, fmt::format("{},stage=\"response\"", labels(bad)))) << text;
+  expect_sound_metrics(file);
+}
+
+TEST(BinaryTest, PrometheusFormatHasTheTimesOfARun) {
+  const ScriptedGateway gateway({.fault = Fault::busy, .every = 2});
+  const test::TempDir dir;
+  const auto finished = register_with(
+      {"--count", "4", "--interval", "0", "--format", "prometheus", gateway.target()});
+  EXPECT_EQ(finished.ended.code, 2);
+  test::write_file(dir / "out", finished.output);
+  expect_sound_metrics(dir / "out");
+  for (const char* line :
+       {"lp_probe_attempts{", "lp_probe_errors{", "# TYPE lp_probe_success gauge",
+        "# TYPE lp_probe_run_stage_duration_seconds summary"}) {
+    EXPECT_TRUE(contains(finished.output, line)) << line << finished.output;
+  }
+  EXPECT_TRUE(contains(finished.output, R"(code="busy"} 2)")) << finished.output;
+  EXPECT_TRUE(contains(finished.output, R"(stage="connect"} 4)")) << finished.output;  // its count
+  EXPECT_TRUE(contains(finished.output, R"(stage="total",quantile="0.5"} )")) << finished.output;
+}
+
+TEST(BinaryTest, TextfileStaysAsItWasWhereTheProbeWasCutOff) {
+  const ScriptedGateway gateway({.fault = Fault::silence});
+  const test::TempDir dir;
+  test::write_file(dir / "probe.prom", "# before\n");
+  test::Child child(probe_options({"--use-mock-ecash", "--only-lp-registration", "--textfile",
+                                   (dir / "probe.prom").string(), gateway.target()}));
+  while (gateway.client_keys().empty() && child.running())
+    std::this_thread::yield();
+  child.send_signal(SIGTERM);
+  EXPECT_EQ(child.wait().code, 3);
+  EXPECT_EQ(test::read_file(dir / "probe.prom"), "# before\n");
+}
+
+TEST(BinaryTest, TextfileThatCannotBeWrittenIs73AndTheResultStillThere) {
+  const ScriptedGateway gateway;
+  const auto finished =
+      register_with({"--textfile", "/nonexistent/lp.prom", "--format", "json", gateway.target()});
+  EXPECT_EQ(finished.ended.code, 73);
+  EXPECT_TRUE(contains(finished.error_output, "/nonexistent/lp.prom")) << finished.error_output;
+  EXPECT_EQ(json_result(finished).at("status"), "ok");
+}
+
 TEST(BinaryTest, FailedProbeWritesNoWgConfig) {
   const ScriptedGateway gateway({.fault = Fault::refusal, .sentence = "Gateway busy, try again"});
   const test::TempDir dir;

@@ -172,7 +172,10 @@ std::map<std::string, Sample> samples() {
       {"warn", threshold(&S::warn)},
       {"crit", threshold(&S::crit)},
       {"fail-on", {"none", "warn", "crit", choice(&S::fail_on, {"none", "warn", "crit"})}},
-      {"format", {"json", "nagios", "text", choice(&S::format, {"text", "json", "nagios"})}},
+      {"format",
+       {"json", "nagios", "prometheus",
+        choice(&S::format, {"text", "json", "nagios", "prometheus"})}},
+      {"textfile", {"a", "b", "c", [](const S& s) { return s.textfile; }}},
       {"color", {"always", "never", "auto", choice(&S::color, {"auto", "always", "never"})}},
       {"concurrency", {"2", "3", "4", [](const S& s) { return std::to_string(s.concurrency); }}},
       {"duration",
@@ -251,7 +254,7 @@ TEST_F(OptionsTest, EveryOptionTakesFlagOverVariableOverFile) {
 /// Options whose value is a file name, which may be anything.
 bool takes_any_path(std::string_view option) {
   return option == "wg-config" || option == "wallet" || option == "issuer-token-file" ||
-         option == "wg-preshared-key" || option == "svg";
+         option == "wg-preshared-key" || option == "svg" || option == "textfile";
 }
 
 TEST_F(OptionsTest, EveryOptionRefusesNonsenseAndSaysWhereItStood) {
@@ -367,6 +370,10 @@ TEST_F(OptionsTest, ContradictionsAreRefusedWithOneSentence) {
            {{"wallet", "lose"}, "no command 'lose'"},
            {{"wallet", "list", target}, "no TARGET"},
            {{"wallet", "list", "--format", "nagios"}, "text or json"},
+           {{"wallet", "list", "--format", "prometheus"}, "text or json"},
+           {{"wallet", "list", "--textfile", "f"}, "no --textfile"},
+           {{"load", "--use-mock-ecash", "--format", "prometheus", target}, "text or json"},
+           {{"load", "--use-mock-ecash", "--textfile", "f", target}, "no --textfile"},
            {{"wallet", "list", "--gateway", "x"}, "--gateway"},
            {{"wallet", "withdraw"}, "--gateway"},
            {{"wallet", "withdraw", "--gateway", id1}, "--issuer"},

@@ -1,40 +1,34 @@
-// A file that is written beside its place and renamed to it when it is whole: whoever reads it sees
-// the old one or the new one, and a kill leaves FILE.partial, which the next run takes over.
+// lib/file's, with failures of this program.
 #pragma once
 
-#include <filesystem>
-#include <string_view>
-#include <utility>
-
+#include "lib/file/partial_file.h"
 #include "tools/db-maint/failure.h"
 
 namespace lp::db_maint {
 
+[[nodiscard]] inline Failure failure_of(file::Error error) {
+  return {error.permission ? exit_status::no_permission : exit_status::cannot_create,
+          std::move(error.sentence)};
+}
+[[nodiscard]] inline Outcome<void> with_status(file::Outcome<void> done) {
+  if (!done) return std::unexpected(failure_of(std::move(done.error())));
+  return {};
+}
+
 class PartialFile {
  public:
-  /// Makes FILE.partial, empty, with this mode, and locks it. Fails with cannot_create where FILE
-  /// is anything but a regular file, where another process writes it at this moment, or where the
-  /// system refuses; with no_permission where it is not allowed.
-  [[nodiscard]] static Outcome<PartialFile> create(std::filesystem::path file, unsigned mode);
-
-  PartialFile(PartialFile&& other) noexcept;
-  PartialFile& operator=(PartialFile&& other) = delete;
-  /// Removes FILE.partial unless it was put in place.
-  ~PartialFile();
-
-  /// FILE.partial. Nobody may open and close it while SQLite has it open in this process: closing
-  /// drops the process's locks.
-  [[nodiscard]] const std::filesystem::path& path() const noexcept { return partial_; }
-  Outcome<void> write(std::string_view text);
-  /// Makes it durable and renames it.
-  Outcome<void> put_in_place();
+  [[nodiscard]] static Outcome<PartialFile> create(std::filesystem::path file, unsigned mode) {
+    auto made = file::PartialFile::create(std::move(file), mode);
+    if (!made) return std::unexpected(failure_of(std::move(made.error())));
+    return PartialFile(std::move(*made));
+  }
+  [[nodiscard]] const std::filesystem::path& path() const noexcept { return file_.path(); }
+  Outcome<void> write(std::string_view text) { return with_status(file_.write(text)); }
+  Outcome<void> put_in_place() { return with_status(file_.put_in_place()); }
 
  private:
-  PartialFile(std::filesystem::path file, int fd)
-      : file_(std::move(file)), partial_(file_.string() + ".partial"), fd_(fd) {}
-  std::filesystem::path file_;
-  std::filesystem::path partial_;
-  int fd_ = -1;
+  explicit PartialFile(file::PartialFile file) : file_(std::move(file)) {}
+  file::PartialFile file_;
 };
 
 }  // namespace lp::db_maint

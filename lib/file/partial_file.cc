@@ -1,4 +1,4 @@
-#include "tools/db-maint/partial_file.h"
+#include "lib/file/partial_file.h"
 
 #include <fcntl.h>
 #include <fmt/format.h>
@@ -10,15 +10,18 @@
 #include <cstdio>
 #include <system_error>
 
-namespace lp::db_maint {
+namespace lp::file {
 namespace {
 
-std::unexpected<Failure> refused(const std::filesystem::path& file, std::string_view what,
-                                 int error) {
-  const bool permission = error == EACCES || error == EPERM;
-  return fail(
-      permission ? exit_status::no_permission : exit_status::cannot_create,
-      fmt::format("{}: {}: {}", file.string(), what, std::generic_category().message(error)));
+std::unexpected<Error> fail(std::string sentence) {
+  return std::unexpected(Error{.permission = false, .sentence = std::move(sentence)});
+}
+
+std::unexpected<Error> refused(const std::filesystem::path& file, std::string_view what,
+                               int error) {
+  return std::unexpected(Error{.permission = error == EACCES || error == EPERM,
+                               .sentence = fmt::format("{}: {}: {}", file.string(), what,
+                                                       std::generic_category().message(error))});
 }
 
 /// Opens and locks; again where the one who held the lock has renamed or removed the file since.
@@ -33,8 +36,7 @@ Outcome<int> open_locked(const std::filesystem::path& partial, unsigned mode) {
       const int error = errno;
       ::close(fd);
       if (error == EWOULDBLOCK) {
-        return fail(exit_status::cannot_create,
-                    fmt::format("{}: another process writes it at this moment", partial.string()));
+        return fail(fmt::format("{}: another process writes it at this moment", partial.string()));
       }
       return refused(partial, "cannot be locked", error);
     }
@@ -51,8 +53,7 @@ Outcome<int> open_locked(const std::filesystem::path& partial, unsigned mode) {
 Outcome<PartialFile> PartialFile::create(std::filesystem::path file, unsigned mode) {
   struct stat status{};
   if (::stat(file.c_str(), &status) == 0 && !S_ISREG(status.st_mode)) {
-    return fail(exit_status::cannot_create,
-                fmt::format("{}: is there and no regular file", file.string()));
+    return fail(fmt::format("{}: is there and no regular file", file.string()));
   }
   const std::filesystem::path partial = file.string() + ".partial";
   const auto fd = open_locked(partial, mode);
@@ -103,4 +104,4 @@ Outcome<void> PartialFile::put_in_place() {
   return {};
 }
 
-}  // namespace lp::db_maint
+}  // namespace lp::file
