@@ -3,7 +3,7 @@
 #
 #   cmake --install BUILD --component lp-gateway --prefix /usr     DESTDIR is heard
 #
-# What has to be made for it (compressed manual pages, the commented settings) is target
+# What has to be made for it (compressed manual pages, completions, the commented settings) is target
 # lp-installed-files, made by the programs that are installed.
 
 include(GNUInstallDirs)
@@ -34,10 +34,19 @@ macro(lp_install_manual component)
   endforeach()
 endmacro()
 
-# lp_install_programs(COMPONENT FOLDER TARGET…): the programs.
+# lp_install_programs(COMPONENT FOLDER TARGET…): the programs, with their completions.
 macro(lp_install_programs component folder)
   foreach(program ${ARGN})
     install(TARGETS ${program} RUNTIME DESTINATION ${folder} COMPONENT ${component})
+    foreach(shell_file
+        "bash:${CMAKE_INSTALL_DATADIR}/bash-completion/completions:${program}"
+        "zsh:${CMAKE_INSTALL_DATADIR}/zsh/vendor-completions:_${program}"
+        "fish:${CMAKE_INSTALL_DATADIR}/fish/vendor_completions.d:${program}.fish")
+      string(REPLACE ":" ";" shell_file ${shell_file})
+      list(POP_FRONT shell_file shell completions file)
+      lp_install_made(${component} ${completions} ${file} ${program}
+        $<TARGET_FILE:${program}> completion ${shell})
+    endforeach()
   endforeach()
 endmacro()
 
