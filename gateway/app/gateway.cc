@@ -100,6 +100,7 @@ struct Gateway::Impl {
   Started start_verifier(const Overrides& overrides);
   Started start_reconciler();
   void count(const wireguard::Pass& pass);
+  void log_storage_health();
   Started start_server();
   Started start_http();
   Started start_control();
@@ -131,6 +132,7 @@ struct Gateway::Impl {
   std::unique_ptr<connection::Server> server;
   std::unique_ptr<http::HttpServer> http;
   std::unique_ptr<control::ControlSocket> control;
+  bool storage_was_healthy = true;  // with the reconciler's last pass; its thread's
   bool is_shut_down = false;
   std::atomic<bool> is_stopping = false;
 };
@@ -223,6 +225,7 @@ Started Gateway::Impl::start_reconciler() {
                                             .after_each = [this](const wireguard::Pass& pass) {
                                               registrar->retry_compensations();
                                               count(pass);
+                                              log_storage_health();
                                             }});
   return {};
 }
@@ -235,6 +238,18 @@ void Gateway::Impl::count(const wireguard::Pass& pass) {
   metrics.wireguard_removed(pass.comparison.removed);
   if (metered.spent > 0) {
     log::info(fmt::format("peers that leave for want of bandwidth: {}", metered.spent));
+  }
+}
+
+/// Whoever reads the log in the morning finds the hour.
+void Gateway::Impl::log_storage_health() {
+  const auto stats = storage->stats();
+  if (stats.healthy == storage_was_healthy) return;
+  storage_was_healthy = stats.healthy;
+  if (stats.healthy) {
+    log::info("the database works again");
+  } else {
+    log::warning("the database does not work: " + stats.unhealthy_reason);
   }
 }
 

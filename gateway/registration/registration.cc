@@ -117,7 +117,7 @@ void Registration::answer_if_spent_before(Failure otherwise) {
       request_.credential.nullifier,
       [self = shared_from_this(),
        otherwise](storage::StorageResult<std::optional<storage::SpentTicket>> found) {
-        if (!found) return self->fail(to_failure(found.error()));
+        if (!found) return self->fail(found.error());
         if (!*found) {
           return otherwise == Failure::credential_expired ? self->reject_credential(otherwise)
                                                           : self->fail(otherwise);
@@ -169,7 +169,7 @@ void Registration::accept() {
        .now = context_.clock.now()},
       [self = shared_from_this()](storage::StorageResult<storage::AcceptanceResult> result) {
         self->context_.metrics.step(Step::database, seconds_since(self->step_began_));
-        if (!result) return self->fail(to_failure(result.error()));
+        if (!result) return self->fail(result.error());
         self->accepted(*result);
       });
 }
@@ -285,6 +285,15 @@ void Registration::fail(Failure failure) {
   answer.response = refusal(failure);
   answer.failure = failure;
   finish(std::move(answer));
+}
+
+void Registration::fail(const storage::StorageError& error) {
+  const auto failure = to_failure(error);
+  if (failure == Failure::storage_failed) {
+    log::write_limited(log::Level::warning, "storage",
+                       "a registration failed with the database: " + error.detail);
+  }
+  fail(failure);
 }
 
 void Registration::finish(Answer answer) {

@@ -67,6 +67,7 @@ class Registration : public std::enable_shared_from_this<Registration> {
   void replay(const Grant& grant);
   void succeed(const Grant& grant);
   void fail(Failure failure);
+  void fail(const storage::StorageError& error);
   void reject_credential(Failure failure);
   void finish(Answer answer);
 
