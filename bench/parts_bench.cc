@@ -1,11 +1,15 @@
 // lp-parts-bench: what a registration is made of (docs/performance.md, "Registrations").
 //
 //   lp-parts-bench [--rounds N] [--seconds S] [--registrations N]
+//   lp-parts-bench --postgres [--rounds N] [--seconds S]
 //
 // The storage path alone: tickets taken per second, all that wait in one durable transaction beside
 // one transaction for each, in turns. Then the latency of a registration at a real gateway on idle
 // loopback beside that of its parts, which are measured in between: both roles of a handshake, one
 // durable commit, and a bare TCP exchange of the same sizes.
+//
+// --postgres: the storage path in SQLite beside that in a PostgreSQL server on this machine, which
+// is started for it and is as durable.
 #include <arpa/inet.h>
 #include <fmt/format.h>
 #include <netinet/in.h>
@@ -31,12 +35,14 @@
 #include "bench/median.h"
 #include "bench/registration_gateway.h"
 #include "bench/registration_tickets.h"
+#include "gateway/storage/postgres_storage.h"
 #include "gateway/storage/sqlite_storage.h"
 #include "lib/crypto/random.h"
 #include "lib/ecash/ticket.h"
 #include "lib/wire/format.h"
 #include "probes/client/lp_registration_client.h"
 #include "tests/support/errno.h"
+#include "tests/support/postgres_server.h"
 #include "tests/support/process.h"
 
 namespace lp::bench {
@@ -51,6 +57,7 @@ struct Settings {
   double seconds = 3;
   unsigned in_flight = 64;
   unsigned registrations = 500;
+  bool postgres = false;
 };
 
 /// A database of its own.
@@ -123,11 +130,11 @@ class ClosedLoop {
   bool failed_ = false;
 };
 
-double tickets_per_second(Ledger& ledger, unsigned in_flight, double seconds) {
+double tickets_per_second(Storage& storage, unsigned in_flight, double seconds) {
   const auto begin = Clock::now();
   const auto length =
       std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(seconds));
-  ClosedLoop loop(ledger.storage(), begin + length);
+  ClosedLoop loop(storage, begin + length);
   const auto taken = static_cast<double>(loop.run(in_flight));
   return taken / std::chrono::duration<double>(Clock::now() - begin).count();
 }
@@ -142,14 +149,40 @@ void measure_storage(const Settings& settings) {
   fmt::print(
       "| round | shared, tickets/s | each, tickets/s | ratio |\n| --- | --- | --- | --- |\n");
   for (int round = 1; round <= settings.rounds; ++round) {
-    shared_rates.push_back(tickets_per_second(shared, settings.in_flight, settings.seconds));
-    each_rates.push_back(tickets_per_second(each, settings.in_flight, settings.seconds));
+    shared_rates.push_back(
+        tickets_per_second(shared.storage(), settings.in_flight, settings.seconds));
+    each_rates.push_back(tickets_per_second(each.storage(), settings.in_flight, settings.seconds));
     ratios.push_back(shared_rates.back() / each_rates.back());
     fmt::print("| {} | {:.0f} | {:.0f} | {:.1f} |\n", round, shared_rates.back(), each_rates.back(),
                ratios.back());
   }
   fmt::print("| median | {:.0f} | {:.0f} | {:.1f} |\n\n", median(shared_rates), median(each_rates),
              median(ratios));
+}
+
+void measure_postgres(const Settings& settings) {
+  test::PostgresServer server({.durable = true, .settings = {"shared_buffers=128MB"}});
+  server.create_database("ledger");
+  auto postgres = gateway::storage::open_postgres(
+      {.url = server.url("ledger"),
+       .instance = {.name = "bench", .announced_host = "192.0.2.1", .announced_port = 51'820},
+       .ipv4_pool = "10.0.0.0/8",
+       .ipv6_pool = "fd00::/100"});
+  if (!postgres) throw std::runtime_error(postgres.error().detail);
+  Ledger sqlite(false);
+  std::vector<double> ratios;
+  fmt::print("The storage path, {} tickets waiting at any time\n\n", settings.in_flight);
+  fmt::print(
+      "| round | SQLite, tickets/s | PostgreSQL, tickets/s | ratio |\n| --- | --- | --- | --- "
+      "|\n");
+  for (int round = 1; round <= settings.rounds; ++round) {
+    const auto in_sqlite =
+        tickets_per_second(sqlite.storage(), settings.in_flight, settings.seconds);
+    const auto in_postgres = tickets_per_second(**postgres, settings.in_flight, settings.seconds);
+    ratios.push_back(in_postgres / in_sqlite);
+    fmt::print("| {} | {:.0f} | {:.0f} | {:.2f} |\n", round, in_sqlite, in_postgres, ratios.back());
+  }
+  fmt::print("| median | | | {:.2f} |\n", median(ratios));
 }
 
 /// The sizes of a registration's flights on the wire, without the TCP connection's own.
@@ -328,9 +361,14 @@ int main(int argc, char** argv) {
   app.add_option("--registrations", settings.registrations, "Registrations to take the latency of")
       ->check(CLI::Range(1U, 100'000U))
       ->capture_default_str();
+  app.add_flag("--postgres", settings.postgres, "Only the storage path, also in PostgreSQL");
   CLI11_PARSE(app, argc, argv);
   if (!lp::crypto::initialise()) return 70;
   try {
+    if (settings.postgres) {
+      lp::bench::measure_postgres(settings);
+      return 0;
+    }
     lp::bench::measure_storage(settings);
     lp::bench::measure_latency(settings);
     return 0;

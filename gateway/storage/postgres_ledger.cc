@@ -122,7 +122,7 @@ StorageStatus PostgresLedger::set_up(postgres::Connection& connection) {
 // instance that has lost it, to whatever, writes nothing. The server ends the session of a client
 // that was killed a moment later only.
 StorageStatus PostgresLedger::lock_instance(postgres::Connection& connection) {
-  constexpr int most_attempts = 20;
+  constexpr int most_attempts = 40;  // lp-db-maint holds it for a second, at most
   constexpr std::chrono::milliseconds between{50};
   for (int attempt = 1;; ++attempt) {
     const auto locked = try_lock_instance(connection, options_.instance.name);
