@@ -30,25 +30,25 @@ enum class Command : std::uint8_t {
 /// As given; checked but for what needs the system.
 struct Options {
   Command command = Command::stats;
+  Format format = Format::text;
+  bool dry_run = false;
+  bool force = false;                                                ///< whatever the clock says
+  bool remove = false;                                               ///< of stale-peers
+  bool keep_source = false;                                          ///< of copy: it stays usable
   std::string storage{"sqlite:/var/lib/lp-gateway/gateway.sqlite"};  ///< may hold a password
   std::string database{};                                            ///< the same, to be shown
   std::chrono::milliseconds lock_timeout{5'000};
-  Format format = Format::text;
-  std::filesystem::path textfile;    ///< empty: none
-  std::optional<UnixSeconds> as_of;  ///< the time to judge by, in place of the clock's
-  bool dry_run = false;
-  bool force = false;                             ///< whatever the clock says
+  std::filesystem::path textfile;                 ///< empty: none
+  std::optional<UnixSeconds> as_of;               ///< the time to judge by, in place of the clock's
   std::uint64_t retention = 30 * 86'400;          ///< seconds
   std::uint64_t session_retention = 30 * 86'400;  ///< seconds
   std::uint64_t stale_after = 7 * 86'400;         ///< seconds
-  bool remove = false;
-  std::chrono::milliseconds wait{90'000};  ///< for the gateway, while it confirms nothing
+  std::chrono::milliseconds wait{90'000};         ///< for the gateway, while it confirms nothing
   std::int64_t limit = 100;
   std::filesystem::path backup_file;
   std::string target{};           ///< of copy; may hold a password
   std::string target_database{};  ///< the same, to be shown
   std::string instance{};         ///< whose peers the copied ones become
-  bool keep_source = false;       ///< of copy: it stays usable
 };
 
 /// Parsing ends with this where nothing is to be done: help was printed, or wrong usage was said.

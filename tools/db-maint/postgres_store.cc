@@ -114,7 +114,9 @@ Outcome<std::unique_ptr<Store>> PostgresStore::open(const StoreOptions& options)
   if (!version) {
     const auto kind = version.error().kind;
     if (kind == postgres::Error::Kind::unavailable && connection->is_open()) {
-      return fail(exit_status::no_input, fmt::format("{}: {}", database, version.error().detail));
+      const bool denied = version.error().detail.find("permission denied") != std::string::npos;
+      return fail(denied ? exit_status::no_permission : exit_status::no_input,
+                  fmt::format("{}: {}", database, version.error().detail));
     }
     return std::unexpected(failure_of(version.error(), database));
   }

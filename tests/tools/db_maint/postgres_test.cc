@@ -138,6 +138,10 @@ TEST_F(Access, DatabaseThatIsNoneOfOursIsLeftAlone) {
   expect_refused(66, "holds the tables of another program");
   execute("DROP TABLE t");
   fill(2, 10);
+  execute("CREATE ROLE stranger LOGIN");
+  const auto stranger = lp_db_maint({"stats", "--storage", postgres().url(name_, "stranger")});
+  EXPECT_EQ(stranger.ended.code, 77) << stranger.output;
+  EXPECT_THAT(stranger.error_output, HasSubstr("permission denied"));
   execute("UPDATE lp_schema SET version = 99");
   expect_refused(66, "schema version 99");
   EXPECT_EQ(count("spent_credentials"), 12);
