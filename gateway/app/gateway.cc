@@ -249,7 +249,7 @@ void Gateway::Impl::log_storage_health() {
   if (stats.healthy) {
     log::info("the database works again");
   } else {
-    log::warning("the database does not work: " + stats.unhealthy_reason);
+    log::warning("the database does not work", {{"error", stats.unhealthy_reason}});
   }
 }
 

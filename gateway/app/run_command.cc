@@ -74,6 +74,7 @@ Outcome serve(const SettingsSource& source, const Overrides& overrides) {
   if (!resolved) return std::unexpected(resolved.error());
   const Settings& settings = resolved->settings;
   log::set_level(log::parse_level(settings.log_level).value_or(log::Level::info));
+  log::set_format(log::parse_format(settings.log_format).value_or(log::Format::automatic));
   for (const auto& slip : config::environment_slips(::environ))
     log::warning(slip);
   if (source.ephemeral) {

@@ -118,4 +118,8 @@ Assigned check_log_level(const std::string& value) {
                                  : must("one of trace, debug, info, warning, error, off");
 }
 
+Assigned check_log_format(const std::string& value) {
+  return log::parse_format(value) ? Assigned{} : must("one of auto, text, json, journal");
+}
+
 }  // namespace lp::gateway::config

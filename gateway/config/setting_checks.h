@@ -25,5 +25,6 @@ using Assigned = std::expected<void, std::string>;
 [[nodiscard]] Assigned check_chain_url(const std::string& value);
 [[nodiscard]] Assigned check_contract(const std::string& value);
 [[nodiscard]] Assigned check_log_level(const std::string& value);
+[[nodiscard]] Assigned check_log_format(const std::string& value);
 
 }  // namespace lp::gateway::config

@@ -70,6 +70,7 @@ struct Settings {
 
   // logging
   std::string log_level = "info";
+  std::string log_format = "auto";
 };
 
 /// The settings that SIGHUP reloads. The rest needs a restart.

@@ -292,6 +292,11 @@ std::vector<Setting> make_table() {
                            .help = "trace, debug, info, warning, error or off; to standard error.",
                            .reloadable = true},
                           check_log_level));
+  add(text<&S::log_format>(
+      {logging, "log_format", "FORMAT",
+       "text, json (an object a line), journal (with priorities for systemd's journal), or auto: "
+       "journal where standard error goes there, else text."},
+      check_log_format));
   return table;
 }
 

@@ -1,12 +1,12 @@
 #include "gateway/connection/awaited_answer.h"
 
+#include "gateway/config/log.h"
+
 #include <boost/asio/async_result.hpp>
 #include <boost/asio/post.hpp>
 #include <functional>
 #include <mutex>
 #include <utility>
-
-#include "spdlog/spdlog.h"
 
 namespace lp::gateway::connection {
 
@@ -39,7 +39,7 @@ registration::AnswerDone AwaitedAnswer::receiver() const {
     const std::lock_guard lock(state->mutex);
     if (state->context == nullptr) {
       // The attempt's outcome was counted when the waiting ended.
-      spdlog::debug("an answer came too late for its client");
+      log::debug("an answer came too late for its client");
       return;
     }
     state->answer = std::move(answer);

@@ -8,10 +8,10 @@
 #include <exception>
 #include <utility>
 
+#include "gateway/config/log.h"
 #include "gateway/connection/address.h"
 #include "lib/crypto/random.h"
 #include "lib/messages/registration_errors.h"
-#include "spdlog/spdlog.h"
 
 namespace lp::gateway::connection {
 namespace {
@@ -77,7 +77,8 @@ void Connection::start(Worker& worker, const Services& services, Accepted accept
                    });
   } catch (const std::exception& error) {
     // No memory, or the kernel watches no further descriptor for us.
-    spdlog::warn("a connection ends before it begins: {}", error.what());
+    log::write_limited(log::Level::warning, "connection start",
+                       "a connection ends before it begins", {{"error", error.what()}});
     services.metrics.client_hello_failed(HelloFailure::io_error);
     services.metrics.connection_closed(false, seconds_since(at));
     worker.assigned.fetch_sub(1, std::memory_order_relaxed);
@@ -103,7 +104,8 @@ Connection::~Connection() = default;
 
 /// `success` is a connection whose client was answered, whatever the answer says.
 void Connection::ended(bool exceptionally) noexcept {
-  if (exceptionally) spdlog::error("a connection ended for want of memory");
+  if (exceptionally)
+    log::write_limited(log::Level::error, "connection", "a connection ended for want of memory");
   Deadlines::cancel(*this);
   services_.metrics.connection_closed(answered_ && !exceptionally, seconds_since(accepted_at_));
   worker_.assigned.fetch_sub(1, std::memory_order_relaxed);
@@ -179,7 +181,7 @@ Task<bool> Connection::take_hello() {
 
 bool Connection::refuse_hello(HelloFailure reason) {
   services_.metrics.client_hello_failed(reason);
-  log("ClientHello refused", metrics::hello_failure_labels[static_cast<std::size_t>(reason)]);
+  log_end("ClientHello refused", metrics::hello_failure_labels[static_cast<std::size_t>(reason)]);
   return false;
 }
 
@@ -223,7 +225,7 @@ Task<bool> Connection::shake_hands() {
 bool Connection::refuse_handshake(HandshakeFailure reason) {
   services_.metrics.handshake_failed(reason, seconds_since(stage_began_));
   status_ = reason == HandshakeFailure::timeout ? "timeout" : "handshake_failed";
-  log("handshake refused", metrics::handshake_failure_labels[static_cast<std::size_t>(reason)]);
+  log_end("handshake refused", metrics::handshake_failure_labels[static_cast<std::size_t>(reason)]);
   return false;
 }
 
@@ -235,13 +237,13 @@ Task<bool> Connection::take_request() {
     if (!packet) {
       status_ =
           packet.error().cause == NoPacket::Cause::timeout ? "timeout" : "registration_failed";
-      log("no request came", status_);
+      log_end("no request came", status_);
       co_return false;
     }
     const auto actions = machine_->process(session::ReceivePacket{*packet});
     if (!actions) {
       status_ = "registration_failed";
-      log("request refused", name(actions.error()));
+      log_end("request refused", name(actions.error()));
       co_return false;
     }
     if (const auto* request = actions->find<session::DeliverData>()) {
@@ -296,7 +298,7 @@ Task<bool> Connection::send_answer(const registration::Answer& answer) {
     }
   }
   services_.metrics.step(metrics::Step::response, seconds_since(stage_began_));
-  log(written ? "answered" : "the answer could not be sent", status_);
+  log_end(written ? "answered" : "the answer could not be sent", status_);
   co_return written;
 }
 
@@ -433,10 +435,9 @@ messages::IpAddress Connection::local_address() const noexcept {
   return socket_address(address).ip;
 }
 
-void Connection::log(std::string_view what, std::string_view why) const {
-  if (spdlog::should_log(spdlog::level::debug)) {
-    spdlog::debug("{}: {}: {}", messages::to_string(peer_), what, why);
-  }
+void Connection::log_end(std::string_view what, std::string_view why) const {
+  if (!log::enabled(log::Level::debug)) return;
+  log::debug(what, {{"peer", messages::to_string(peer_)}, {"reason", why}});
 }
 
 void Connection::record_session(std::string_view status, bool completed) {

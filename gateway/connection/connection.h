@@ -99,7 +99,7 @@ class Connection final : private Deadline {
   [[nodiscard]] bool refuse_hello(metrics::HelloFailure reason);
   [[nodiscard]] bool refuse_handshake(metrics::HandshakeFailure reason);
   void record_session(std::string_view status, bool completed);
-  void log(std::string_view what, std::string_view why) const;
+  void log_end(std::string_view what, std::string_view why) const;
 
   Worker& worker_;
   const Services& services_;

@@ -10,9 +10,9 @@
 #include <cerrno>
 #include <system_error>
 
+#include "gateway/config/log.h"
 #include "gateway/connection/address.h"
 #include "lib/wire/packet.h"
-#include "spdlog/spdlog.h"
 
 namespace lp::gateway::connection {
 namespace {
@@ -142,8 +142,9 @@ void Listener::warn_of_pause() {
   const MonotonicTime now = std::chrono::steady_clock::now();
   if (now < next_warning_) return;
   next_warning_ = now + warning_interval;
-  spdlog::warn("cannot accept connections ({}), with {} open; new ones wait",
-               std::generic_category().message(shortage_), admission_.active());
+  log::warning("cannot accept connections; new ones wait",
+               {{"error", std::generic_category().message(shortage_)},
+                {"connections", admission_.active()}});
 }
 
 void Listener::take(UniqueFd fd, const messages::IpAddress& peer) {

@@ -6,13 +6,13 @@
 #include <mutex>
 #include <system_error>
 
+#include "gateway/config/log.h"
 #include "gateway/connection/admission.h"
 #include "gateway/connection/connection.h"
 #include "gateway/connection/hello_cache.h"
 #include "gateway/connection/listener.h"
 #include "gateway/connection/listening_sockets.h"
 #include "gateway/connection/worker.h"
-#include "spdlog/spdlog.h"
 
 namespace lp::gateway::connection {
 namespace {
@@ -166,7 +166,7 @@ void ServerImpl::shut_down(std::chrono::milliseconds grace) {
     const bool in_time = ended_.wait_until(ended, closing.end_by + stop_margin,
                                            [this] { return admission_.active() == 0; });
     if (!in_time) {
-      spdlog::error("{} connections did not end in time", admission_.active());
+      log::error("connections did not end in time", {{"connections", admission_.active()}});
       for (const auto& worker : workers_)
         worker->context.stop();
     }

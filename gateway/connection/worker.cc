@@ -1,5 +1,7 @@
 #include "gateway/connection/worker.h"
 
+#include "gateway/config/log.h"
+
 #include <pthread.h>
 #include <signal.h>
 
@@ -7,8 +9,6 @@
 #include <boost/asio/post.hpp>
 #include <exception>
 #include <string>
-
-#include "spdlog/spdlog.h"
 
 namespace lp::gateway::connection {
 
@@ -48,7 +48,8 @@ void Worker::run() noexcept {
       return;
     } catch (const std::exception& error) {
       // Nothing that arrives leads here; memory that is gone may.
-      spdlog::error("an I/O thread goes on after: {}", error.what());
+      log::write_limited(log::Level::error, "io thread", "an I/O thread goes on after a failure",
+                         {{"error", error.what()}});
     }
   }
 }

@@ -132,8 +132,8 @@ class Socket final : public ControlSocket {
       auto [error, socket] = co_await acceptor_.async_accept(use_result);
       if (error) {
         // No descriptor, most likely: try again when there may be one.
-        log::write_limited(log::Level::warning, "control accept",
-                           "control socket: cannot accept: " + error.message());
+        log::write_limited(log::Level::warning, "control accept", "control socket: cannot accept",
+                           {{"error", error.message()}});
         retry_.expires_after(std::chrono::milliseconds(200));
         co_await retry_.async_wait(use_result);
         continue;

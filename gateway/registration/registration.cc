@@ -1,7 +1,5 @@
 #include "gateway/registration/registration.h"
 
-#include <fmt/format.h>
-
 #include <chrono>
 #include <limits>
 #include <utility>
@@ -214,7 +212,8 @@ void Registration::add_peer() {
     self->context_.metrics.step(Step::wireguard, seconds_since(self->step_began_));
     if (result) return self->succeed_with_credit();
     log::write_limited(log::Level::warning, "wireguard add",
-                       "a peer could not be added to WireGuard: " + result.error().detail);
+                       "a peer could not be added to WireGuard",
+                       {{"client", self->acceptance_.client_id}, {"error", result.error().detail}});
     self->compensate();
   };
   if (acceptance_.client_existed) {
@@ -263,9 +262,9 @@ void Registration::succeed(const Grant& grant) {
     answer.response.gateway_data = gateway_data(*grant.addresses, grant.served_by);
     if (!answer.response.gateway_data) {
       log::write_limited(log::Level::error, "instance address",
-                         fmt::format("a client belongs to instance {}, whose address is not in the "
-                                     "database: start it, which writes it there",
-                                     grant.served_by->name));
+                         "a client belongs to an instance whose address is not in the database: "
+                         "start it, which writes it there",
+                         {{"instance", grant.served_by->name}});
       return fail(Failure::storage_failed);
     }
   }
@@ -290,8 +289,8 @@ void Registration::fail(Failure failure) {
 void Registration::fail(const storage::StorageError& error) {
   const auto failure = to_failure(error);
   if (failure == Failure::storage_failed) {
-    log::write_limited(log::Level::warning, "storage",
-                       "a registration failed with the database: " + error.detail);
+    log::write_limited(log::Level::warning, "storage", "a registration failed with the database",
+                       {{"error", error.detail}});
   }
   fail(failure);
 }

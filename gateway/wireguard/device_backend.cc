@@ -1,7 +1,5 @@
 #include "gateway/wireguard/device_backend.h"
 
-#include <fmt/format.h>
-
 #include <cerrno>
 #include <string>
 #include <utility>
@@ -57,8 +55,8 @@ class DeviceBackend final : public Backend {
       if (auto configured = device_->configure(deadline); !configured) {
         return std::unexpected(std::move(configured.error()));
       }
-      log::info(fmt::format("WireGuard interface {}: private key and listen port {} are set",
-                            config_->interface, config_->listen_port));
+      log::info("WireGuard: private key and listen port are set",
+                {{"interface", config_->interface}, {"port", config_->listen_port}});
     }
     ready_life_ = life;
     return std::move(listing->peers);
@@ -68,16 +66,16 @@ class DeviceBackend final : public Backend {
   WireguardResult<T> report(WireguardResult<T> result) {
     if (result) {
       if (!std::exchange(reported_, {}).empty()) {
-        log::warning(fmt::format("WireGuard interface {} works again", config_->interface));
+        log::warning("WireGuard works again", {{"interface", config_->interface}});
       }
     } else if (result.error().kind == WireguardError::Kind::refused) {
-      log::write_limited(
-          log::Level::warning, "wireguard refused",
-          fmt::format("WireGuard interface {}: {}", config_->interface, result.error().detail));
+      log::write_limited(log::Level::warning, "wireguard refused", "WireGuard refused a change",
+                         {{"interface", config_->interface}, {"error", result.error().detail}});
     } else if (reported_ != result.error().detail) {
       // It is asked every two seconds; once is enough.
       reported_ = result.error().detail;
-      log::error(fmt::format("WireGuard interface {}: {}", config_->interface, reported_));
+      log::error("WireGuard does not work",
+                 {{"interface", config_->interface}, {"error", reported_}});
     }
     return result;
   }

@@ -1,7 +1,5 @@
 #include "lib/http/connection.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <array>
 #include <boost/asio/executor_work_guard.hpp>
@@ -71,8 +69,8 @@ std::int64_t unix_now() {
 }
 
 Answer internal_error(const std::exception& failure) {
-  log::write_limited(log::Level::error, "http_request",
-                     fmt::format("HTTP request failed: {}", failure.what()));
+  log::write_limited(log::Level::error, "http_request", "HTTP request failed",
+                     {{"error", failure.what()}});
   return plain(500);
 }
 

@@ -55,8 +55,8 @@ void log_failure(const std::exception_ptr& failure) noexcept {
   try {
     std::rethrow_exception(failure);
   } catch (const std::exception& error) {
-    log::write_limited(log::Level::error, "http_connection",
-                       fmt::format("HTTP connection failed: {}", error.what()));
+    log::write_limited(log::Level::error, "http_connection", "HTTP connection failed",
+                       {{"error", error.what()}});
   } catch (...) {
     log::write_limited(log::Level::error, "http_connection", "HTTP connection failed");
   }
@@ -152,8 +152,8 @@ asio::awaitable<void> TcpServer::accept_connections() {
       serve(std::move(socket));
       continue;
     }
-    log::write_limited(log::Level::warning, "http_accept",
-                       fmt::format("HTTP accept on {} rests: {}", address_, error.message()));
+    log::write_limited(log::Level::warning, "http_accept", "HTTP accept rests",
+                       {{"address", address_}, {"error", error.message()}});
     accept_timer_.expires_after(accept_pause);
     co_await accept_timer_.async_wait(asio::redirect_error(asio::use_awaitable, error));
   }

@@ -1,23 +1,26 @@
 #include "lib/log/log.h"
 
-#include <fmt/format.h>
 #include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/spdlog.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
+#include <algorithm>
 #include <array>
+#include <atomic>
 #include <chrono>
-#include <map>
+#include <cstdlib>
 #include <memory>
 #include <mutex>
 #include <string>
+#include <vector>
+
+#include "lib/log/line.h"
 
 namespace lp::log {
 namespace {
 
-constexpr std::array<std::string_view, 6> level_names{"trace",   "debug", "info",
-                                                      "warning", "error", "off"};
-constexpr unsigned lines_per_window = 10;
-constexpr std::chrono::seconds window{10};
+constexpr std::array<std::string_view, 4> format_names{"auto", "text", "json", "journal"};
 
 spdlog::level::level_enum spdlog_level(Level level) {
   switch (level) {
@@ -41,7 +44,7 @@ spdlog::level::level_enum spdlog_level(Level level) {
 spdlog::logger& logger() {
   static spdlog::logger* const instance = [] {
     auto* made = new spdlog::logger("lp", std::make_shared<spdlog::sinks::stderr_sink_mt>());
-    made->set_pattern("%Y-%m-%dT%H:%M:%S.%eZ %l: %v", spdlog::pattern_time_type::utc);
+    made->set_pattern("%v");  // a line is whole when it gets here
     made->set_level(spdlog::level::warn);
     made->set_error_handler(
         [](const std::string&) {});  // a log that cannot be written is no reason
@@ -50,46 +53,30 @@ spdlog::logger& logger() {
   return *instance;
 }
 
-std::string one_line(std::string_view message) {
-  std::string line;
-  line.reserve(message.size());
-  for (const char c : message) {
-    const auto byte = static_cast<unsigned char>(c);
-    if (byte < 0x20 || byte == 0x7f) {
-      line += fmt::format("\\x{:02x}", byte);
-    } else {
-      line += c;
-    }
-  }
-  return line;
+std::atomic<Format>& format() {
+  static std::atomic<Format> instance = Format::text;
+  return instance;
 }
 
-struct Window {
-  std::chrono::steady_clock::time_point start;
-  unsigned written = 0;
-  std::uint64_t left_out = 0;
-};
+bool writes_to_journal() {
+  const char* const variable = std::getenv("JOURNAL_STREAM");
+  struct stat status{};
+  return variable != nullptr && ::fstat(STDERR_FILENO, &status) == 0 &&
+         is_journal_stream(variable, status.st_dev, status.st_ino);
+}
+
+void write_line(Level level, std::string_view message, std::span<const Field> fields) {
+  const std::string line =
+      format_line(format(), std::chrono::system_clock::now(), level, message, fields);
+  logger().log(spdlog_level(level), spdlog::string_view_t(line.data(), line.size()));
+}
 
 /// Whether a line of `cause` may be written now, and how many were left out before it.
 std::optional<std::uint64_t> admit(std::string_view cause) {
   static auto* const mutex = new std::mutex;
-  static auto* const windows = new std::map<std::string, Window, std::less<>>;
-  const auto now = std::chrono::steady_clock::now();
+  static auto* const limit = new RateLimit;
   const std::lock_guard lock(*mutex);
-  auto found = windows->find(cause);
-  if (found == windows->end()) found = windows->emplace(cause, Window{now}).first;
-  Window& of_cause = found->second;
-  std::uint64_t left_out = 0;
-  if (now - of_cause.start >= window) {
-    left_out = of_cause.left_out;
-    of_cause = Window{now};
-  }
-  if (of_cause.written == lines_per_window) {
-    ++of_cause.left_out;
-    return std::nullopt;
-  }
-  ++of_cause.written;
-  return left_out;
+  return limit->admit(cause, std::chrono::steady_clock::now());
 }
 
 }  // namespace
@@ -101,6 +88,17 @@ std::optional<Level> parse_level(std::string_view name) {
   return std::nullopt;
 }
 
+std::optional<Format> parse_format(std::string_view name) {
+  const auto found = std::ranges::find(format_names, name);
+  if (found == format_names.end()) return std::nullopt;
+  return static_cast<Format>(found - format_names.begin());
+}
+
+void set_format(Format wanted) {
+  if (wanted == Format::automatic) wanted = writes_to_journal() ? Format::journal : Format::text;
+  format() = wanted;
+}
+
 void set_level(Level level) {
   logger().set_level(spdlog_level(level));
 }
@@ -109,22 +107,21 @@ bool enabled(Level level) {
   return level != Level::off && logger().should_log(spdlog_level(level));
 }
 
-void write(Level level, std::string_view message) {
-  if (!enabled(level)) return;
-  const std::string line = one_line(message);
-  logger().log(spdlog_level(level), spdlog::string_view_t(line.data(), line.size()));
+void write(Level level, std::string_view message, Fields fields) noexcept try {
+  if (enabled(level)) write_line(level, message, fields);
+} catch (const std::exception&) {  // no memory
 }
 
-void write_limited(Level level, std::string_view cause, std::string_view message) {
+void write_limited(Level level, std::string_view cause, std::string_view message,
+                   Fields fields) noexcept try {
   if (!enabled(level)) return;
   const auto left_out = admit(cause);
   if (!left_out) return;
-  if (*left_out > 0) {
-    write(level, fmt::format("{} ({} more like this in the {} s before)", message, *left_out,
-                             window.count()));
-  } else {
-    write(level, message);
-  }
+  std::vector<Field> all{{"cause", cause}};
+  all.insert(all.end(), fields);
+  if (*left_out > 0) all.emplace_back("suppressed", *left_out);
+  write_line(level, message, all);
+} catch (const std::exception&) {  // no memory
 }
 
 void flush() {

@@ -59,7 +59,8 @@ class CommandLine {
  private:
   [[nodiscard]] std::unexpected<ParseEnd> print_completion() const {
     const std::string script = completion_.script(
-        {{"--log-level", {.words = {"trace", "debug", "info", "warning", "error", "off"}}}});
+        {{"--log-level", {.words = {"trace", "debug", "info", "warning", "error", "off"}}},
+         {"--log-format", {.words = {"auto", "text", "json", "journal"}}}});
     const bool printed = std::fputs(script.c_str(), stdout) >= 0 && std::fflush(stdout) == 0;
     return std::unexpected(ParseEnd{printed ? 0 : static_cast<int>(ExitCode::cannot_create)});
   }
@@ -127,6 +128,9 @@ class CommandLine {
     run_->add_option("--log-level", log_level_, "trace, debug, info, warning, error or off [info]")
         ->type_name("LEVEL")
         ->envname("LP_ISSUER_LOG_LEVEL");
+    run_->add_option("--log-format", log_format_, "auto, text, json or journal [auto]")
+        ->type_name("FORMAT")
+        ->envname("LP_ISSUER_LOG_FORMAT");
   }
 
   void add_token() {
@@ -160,7 +164,7 @@ class CommandLine {
     if (!is_label(options_.label)) {
       return std::unexpected("--label must be at most 64 bytes without control characters");
     }
-    if (auto level = finish_log_level(); !level) return level;
+    if (auto log = finish_log(); !log) return log;
     if (auto allowances = finish_allowances(); !allowances) return allowances;
     if (options_.tls_cert.empty() != options_.tls_key.empty()) {
       return std::unexpected("--tls-cert and --tls-key go together");
@@ -168,13 +172,15 @@ class CommandLine {
     return options_.command == Command::run ? finish_run() : std::expected<void, std::string>{};
   }
 
-  std::expected<void, std::string> finish_log_level() {
-    if (log_level_.empty()) return {};
+  std::expected<void, std::string> finish_log() {
     const auto level = log::parse_level(log_level_);
     if (!level) {
       return std::unexpected("--log-level must be trace, debug, info, warning, error or off");
     }
+    const auto format = log::parse_format(log_format_);
+    if (!format) return std::unexpected("--log-format must be auto, text, json or journal");
     options_.log_level = *level;
+    options_.log_format = *format;
     return {};
   }
 
@@ -227,7 +233,8 @@ class CommandLine {
   }
 
   Options options_;
-  std::string log_level_;
+  std::string log_level_ = "info";
+  std::string log_format_ = "auto";
   std::string tickets_;
   std::vector<std::string> tickets_for_;
 

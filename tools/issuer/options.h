@@ -42,6 +42,7 @@ struct Options {
   std::filesystem::path tls_cert;
   std::filesystem::path tls_key;
   log::Level log_level = log::Level::info;
+  log::Format log_format = log::Format::automatic;
 
   // token; run --ephemeral
   std::string label;

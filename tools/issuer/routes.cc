@@ -1,7 +1,5 @@
 #include "tools/issuer/routes.h"
 
-#include <fmt/format.h>
-
 #include <exception>
 #include <memory>
 #include <utility>
@@ -102,8 +100,7 @@ http::Answer Routes::answer(const http::Request& request) try {
   const auto signatures = issuer_.service.sign(bearer_token(request.authorization), request.body);
   return signatures ? signatures_answer(*signatures) : refused_answer(signatures.error());
 } catch (const std::exception& failure) {
-  log::write_limited(log::Level::error, "request",
-                     fmt::format("a request failed: {}", failure.what()));
+  log::write_limited(log::Level::error, "request", "a request failed", {{"error", failure.what()}});
   return http::plain(500);
 }
 

@@ -140,6 +140,7 @@ Outcome run(const Options& options) {
   ::signal(SIGPIPE, SIG_IGN);
   ::signal(SIGHUP, SIG_IGN);  // there is nothing to reload
   log::set_level(options.log_level);
+  log::set_format(options.log_format);
   if (auto reach = check_reach(options); !reach) return reach;
   if (options.ephemeral) return serve_ephemeral(options);
   auto opened = open_issuer(options.data_dir);

@@ -83,7 +83,8 @@ http::Answer json_answer(unsigned status, const json::object& object) {
 }  // namespace
 
 Refused database_failed(const sqlite::Error& error) {
-  log::write_limited(log::Level::error, "database", fmt::format("the database {}", error.detail));
+  log::write_limited(log::Level::error, "database", "the database fails",
+                     {{"error", error.detail}});
   return {.status = 503,
           .code = "unavailable",
           .message = "the issuer cannot use its database; try again"};

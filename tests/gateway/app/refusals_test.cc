@@ -168,7 +168,7 @@ TEST_F(Refused, ADeviceThatIsNotThereYetKeepsTheGatewayDown) {
   init();
   const std::vector<std::pair<std::string, std::string>> devices{
       {"uapi", "/lp-no-such.sock cannot be connected to: No such file or directory"},
-      {"netlink", "WireGuard interface lp-no-such: "}};
+      {"netlink", "WireGuard does not work interface=lp-no-such error="}};
   for (const auto& [backend, sentence] : devices) {
     start({"--wireguard-backend=" + backend, "--wireguard-interface=lp-no-such"});
     EXPECT_TRUE(gateway_->wait_for_error_line(sentence)) << gateway_->error_output();

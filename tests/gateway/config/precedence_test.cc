@@ -60,6 +60,7 @@ const std::map<std::string, Samples, std::less<>> samples{
     {"ipv4_pool", {"10.2.0.0/16", "10.3.0.0/24", "10.0.0.0/8"}},
     {"ipv6_pool", {"fd01::/112", "fd02::/64", "fd03::/126"}},
     {"log_level", {"debug", "error", "off"}},
+    {"log_format", {"json", "journal", "text"}},
 };
 
 std::string toml_line(const Setting& setting, const std::string& value) {

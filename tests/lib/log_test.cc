@@ -1,0 +1,128 @@
+// Lines of the log: what a stranger chose in them breaks no line, no terminal and no parser.
+#include <gtest/gtest.h>
+
+#include <boost/json.hpp>
+
+#include "lib/base/utf8.h"
+#include "lib/log/line.h"
+
+namespace lp::log {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr std::chrono::system_clock::time_point at{1'763'784'000'007ms};
+
+std::string line(Format format, std::string_view message, std::vector<Field> fields = {},
+                 Level level = Level::warning) {
+  return format_line(format, at, level, message, fields);
+}
+
+TEST(LogLine, HasTimeLevelMessageAndFieldsInEveryFormat) {
+  const std::vector<Field> fields{{"peer", "192.0.2.1"}, {"error", "timed out"}, {"count", 12}};
+  EXPECT_EQ(line(Format::text, "no answer", fields),
+            "2025-11-22T04:00:00.007Z warning: no answer peer=192.0.2.1 error=\"timed out\" "
+            "count=12");
+  EXPECT_EQ(line(Format::journal, "no answer", fields),
+            "<4>no answer peer=192.0.2.1 error=\"timed out\" count=12");
+  EXPECT_EQ(line(Format::json, "no answer", fields),
+            R"({"time":"2025-11-22T04:00:00.007Z","level":"warning","message":"no answer",)"
+            R"("peer":"192.0.2.1","error":"timed out","count":12})");
+}
+
+TEST(LogLine, PrioritiesAreSyslogs) {
+  const auto priority = [](Level level) { return line(Format::journal, "", {}, level); };
+  EXPECT_EQ(priority(Level::error), "<3>");
+  EXPECT_EQ(priority(Level::warning), "<4>");
+  EXPECT_EQ(priority(Level::info), "<6>");
+  EXPECT_EQ(priority(Level::debug), "<7>");
+  EXPECT_EQ(priority(Level::trace), "<7>");
+}
+
+TEST(LogLine, ControlCharactersAreEscapedWhereverTheyStand) {
+  // A newline, a terminal's escape, and the same as one character of C1.
+  const std::string hostile =
+      "a\nb\x1b[2Jc\x7f\xc2\x9b"
+      "d";
+  EXPECT_TRUE(line(Format::text, hostile, {{"peer", hostile}})
+                  .ends_with(R"(: a\x0ab\x1b[2Jc\x7f\x9bd peer=a\x0ab\x1b[2Jc\x7f\x9bd)"));
+  EXPECT_TRUE(line(Format::json, hostile).contains(R"("a\u000ab\u001b[2Jc\u007f\u009bd")"));
+  EXPECT_TRUE(line(Format::journal, hostile).starts_with(R"(<4>a\x0ab)"));
+}
+
+TEST(LogLine, QuotesAndEqualSignsOfAStrangerMakeNoFieldsOfTheirOwn) {
+  EXPECT_TRUE(line(Format::text, "m", {{"a", "x b=\"1\""}}).ends_with(R"( a="x b=\"1\"")"));
+  EXPECT_TRUE(line(Format::text, "m", {{"a", "b=1"}}).ends_with(R"( a="b=1")"));
+  EXPECT_TRUE(line(Format::text, "m", {{"a", ""}}).ends_with(R"( a="")"));
+  const auto parsed =
+      boost::json::parse(line(Format::json, R"(","level":"off)", {{"a", R"(\"})"}})).as_object();
+  EXPECT_EQ(parsed.at("level"), "warning");
+  EXPECT_EQ(parsed.at("message"), R"(","level":"off)");
+  EXPECT_EQ(parsed.at("a"), R"(\"})");
+}
+
+TEST(LogLine, IsUtf8WhateverComes) {
+  std::string all;
+  for (int byte = 0; byte < 256; ++byte)
+    all += static_cast<char>(byte);
+  for (const Format format : {Format::text, Format::json, Format::journal}) {
+    const auto text = line(format, all, {{"field", all}});
+    EXPECT_TRUE(is_utf8({reinterpret_cast<const std::uint8_t*>(text.data()), text.size()}));
+    EXPECT_EQ(text.find('\n'), std::string::npos);
+  }
+  boost::system::error_code error;
+  (void)boost::json::parse(line(Format::json, all, {{"field", all}}), error);
+  EXPECT_FALSE(error) << error.message();
+}
+
+TEST(LogLine, NumbersOfAnySizeAreNumbers) {
+  EXPECT_TRUE(line(Format::json, "", {{"n", std::numeric_limits<std::int64_t>::min()}})
+                  .ends_with(R"(,"n":-9223372036854775808})"));
+  EXPECT_TRUE(line(Format::json, "", {{"n", std::numeric_limits<std::uint64_t>::max()}})
+                  .ends_with(R"(,"n":18446744073709551615})"));
+}
+
+TEST(JournalStream, IsKnownByDeviceAndInode) {
+  EXPECT_TRUE(is_journal_stream("8:1234", 8, 1234));
+  for (const char* other : {"", "8:12345", "8:123", "9:1234", "8", "8:1234 ", "08:1234"})
+    EXPECT_FALSE(is_journal_stream(other, 8, 1234)) << other;
+}
+
+TEST(Log, LimitedLinesTellTheirCauseAndTenOfThemPassAtOnce) {
+  set_level(Level::warning);
+  set_format(Format::json);
+  testing::internal::CaptureStderr();
+  for (int i = 0; i < 25; ++i)
+    write_limited(Level::warning, "log test", "again", {{"number", i}});
+  write_limited(Level::info, "log test", "not wanted");
+  flush();
+  const std::string output = testing::internal::GetCapturedStderr();
+  EXPECT_EQ(std::ranges::count(output, '\n'), 10) << output;
+  EXPECT_TRUE(output.contains(R"("message":"again","cause":"log test","number":9})")) << output;
+  EXPECT_FALSE(output.contains("suppressed")) << output;
+  set_format(Format::text);
+}
+
+TEST(RateLimit, TellsInTheNextWindowHowManyWereLeftOut) {
+  RateLimit limit;
+  const RateLimit::Time start{1h};
+  for (int i = 0; i < 10; ++i)
+    EXPECT_EQ(limit.admit("a", start + 1s), 0u);
+  for (int i = 0; i < 3; ++i)
+    EXPECT_EQ(limit.admit("a", start + 10s), std::nullopt);
+  EXPECT_EQ(limit.admit("b", start + 10s), 0u);  // has a count of its own
+  EXPECT_EQ(limit.admit("a", start + 11s), 3u);
+  EXPECT_EQ(limit.admit("a", start + 11s), 0u);
+}
+
+TEST(Utf8, WhatIsNoneIsReplacedByteByByte) {
+  EXPECT_EQ(valid_utf8("gr\xc3\xbc\xc3\x9f"), "gr\xc3\xbc\xc3\x9f");
+  EXPECT_EQ(valid_utf8("a\xff"
+                       "b\xc3"),
+            "a\xef\xbf\xbd"
+            "b\xef\xbf\xbd");
+  EXPECT_EQ(valid_utf8("\xed\xa0\x80"), "\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd");  // a surrogate
+}
+
+}  // namespace
+}  // namespace lp::log
