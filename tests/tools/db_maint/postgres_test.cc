@@ -4,6 +4,7 @@
 #include <signal.h>
 #include <sys/stat.h>
 
+#include <array>
 #include <fstream>
 #include <future>
 #include <random>
@@ -12,6 +13,7 @@
 #include "gateway/storage/postgres_schema.h"
 #include "gateway/storage/postgres_storage.h"
 #include "lib/postgres/postgres.h"
+#include "tests/system/gateway_process.h"
 #include "tests/tools/db_maint/fixture.h"
 
 namespace lp::db_maint::test {
@@ -368,6 +370,44 @@ TEST_F(Server, ThatGoesAwayEndsACleanupAndLosesNothing) {
   EXPECT_EQ(maintain({"cleanup"}).ended.code, 0);
   EXPECT_EQ(count("spent_credentials"), 5);
   expect_clean();
+}
+
+// A real gateway under load beside it.
+TEST_F(Server, LosesNoRegistrationBesideACleanup) {
+  lp::test::GatewayProcess gateway({.flags = {"--storage", url(), "--instance", "a",
+                                              "--wireguard-announced-address", "192.0.2.1"}});
+  const int old = long_run() ? 200'000 : 20'000;
+  execute(
+      "INSERT INTO spent_credentials SELECT sha256(i::text::bytea), 1000, 900, 1, 'dvpn',"
+      " sha256(i::text::bytea), NULL FROM generate_series(1, " +
+      std::to_string(old) + ") AS i");
+  const auto registered = [&](std::uint64_t number) {
+    const auto answer = lp::test::register_once(gateway.port(), gateway.lp_key(),
+                                                lp::test::request(number, number));
+    return answer && answer->success;
+  };
+  ASSERT_TRUE(registered(0));
+  Child cleanup({.program = lp::test::program("lp-db-maint"),
+                 .args = {"cleanup", "--format", "json", "--storage", url()}});
+  constexpr std::uint64_t threads = 2;
+  std::array<std::uint64_t, threads> done{};
+  {
+    std::vector<std::jthread> clients;
+    for (std::uint64_t client = 0; client < threads; ++client) {
+      clients.emplace_back([&, client] {
+        while (cleanup.running() || done[client] < 5)
+          ASSERT_TRUE(registered(1 + client + threads * done[client]++));
+      });
+    }
+  }
+  const auto ended = cleanup.wait();
+  ASSERT_EQ(ended.code, 0) << cleanup.error_output();
+  const Finished finished{.ended = ended, .output = cleanup.output(), .error_output = {}};
+  EXPECT_EQ(number(finished, "spent_credentials.rows"), old);
+  EXPECT_EQ(count("spent_credentials"), static_cast<std::int64_t>(1 + done[0] + done[1]));
+  EXPECT_EQ(count("clients"), static_cast<std::int64_t>(1 + done[0] + done[1]));
+  EXPECT_EQ(gateway.stop(), 0);
+  EXPECT_EQ(lp_db_maint({"check", "--storage", url()}).ended.code, 0);
 }
 
 TEST_F(Server, KeepsNothingHalfDoneOfACleanupThatIsKilled) {
