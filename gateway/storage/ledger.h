@@ -3,6 +3,7 @@
 #pragma once
 
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <span>
@@ -49,6 +50,9 @@ class Ledger {
   [[nodiscard]] virtual StorageResult<RemovedPeer> remove_peer(const crypto::X25519Public& key) = 0;
   /// Records that do not fit are dropped: they must not take a registration along.
   virtual StorageStatus record_sessions(std::span<SessionJob* const> jobs) = 0;
+
+  /// How many jobs a transaction takes at most.
+  [[nodiscard]] virtual std::size_t largest_batch() const noexcept { return SIZE_MAX; }
 
   /// A durable write that changes nothing, to learn whether writing works. Not in a transaction.
   virtual StorageStatus probe() = 0;

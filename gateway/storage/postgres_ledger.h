@@ -1,6 +1,7 @@
 // The ledger in a PostgreSQL database, for one of the instances that share it.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <map>
 #include <memory>
@@ -37,6 +38,8 @@ class PostgresLedger final : public Ledger {
   StorageResult<RemovedPeer> remove_peer(const crypto::X25519Public& key) override;
   StorageStatus record_sessions(std::span<SessionJob* const> jobs) override;
 
+  /// Other instances wait for the rows that a transaction has locked.
+  std::size_t largest_batch() const noexcept override { return 1'000; }
   StorageStatus probe() override;
   std::chrono::milliseconds look_interval() const override { return std::chrono::seconds(2); }
   StorageStatus look() override;

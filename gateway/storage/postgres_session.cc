@@ -33,15 +33,12 @@ StorageResult<bool> PostgresSession::ensure() {
   }
   const auto deadline = *lost_at_ + patience;
   while (true) {
-    if (!wait_until(next_attempt_)) {
-      return std::unexpected(
-          StorageError{StorageError::Kind::unavailable, "the connection to the database was lost"});
-    }
+    const bool hurried = !wait_until(next_attempt_);
     auto connected = connect();
     if (connected) return true;
     next_attempt_ = Clock::now() + delay_;
     delay_ = std::min(2 * delay_, longest_delay);
-    if (next_attempt_ > deadline) return std::unexpected(std::move(connected.error()));
+    if (hurried || next_attempt_ > deadline) return std::unexpected(std::move(connected.error()));
   }
 }
 

@@ -162,7 +162,7 @@ void Writer::run_waiting(std::size_t waiting) {
     // Jobs that arrive while the write lock is waited for join the batch. If it cannot be had, only
     // those are refused that have waited all the time.
     auto begun = ledger_->begin();
-    queue_.take(batch_, begun ? SIZE_MAX : waiting);
+    queue_.take(batch_, begun ? ledger_->largest_batch() : waiting);
     run_transaction(std::move(begun), batch_, retries_left);
   }
   batch_.clear();
