@@ -96,7 +96,8 @@ EphemeralGateway::EphemeralGateway()
   }
   lp_port_ = port_of(match[1]);
   http_port_ = port_of(match[2]);
-  lp_key_ = crypto::Identity::from_base58(match[3].str()).value().to_x25519().value();
+  identity_ = match[3];
+  lp_key_ = crypto::Identity::from_base58(identity_).value().to_x25519().value();
 }
 
 std::string EphemeralGateway::maintenance_metrics() const {
@@ -110,6 +111,18 @@ std::string EphemeralGateway::maintenance_metrics() const {
     return read_file(textfile);
   }
   throw std::runtime_error("the gateway has no data directory");
+}
+
+std::string EphemeralGateway::probe_metrics() const {
+  const std::filesystem::path textfile = temporary_ / "probe.prom";
+  const auto target = [&](std::uint16_t port) {
+    return identity_ + "@127.0.0.1:" + std::to_string(port);
+  };
+  const auto probed = run({.program = program("lp-probe"),
+                           .args = {"--only-lp-registration", "--use-mock-ecash", "--textfile",
+                                    textfile, target(lp_port_), target(free_port())}});
+  if (probed.ended.code != 2) throw std::runtime_error("lp-probe: " + probed.error_output);
+  return read_file(textfile);
 }
 
 std::filesystem::path installed(std::string_view program) {

@@ -32,7 +32,7 @@ struct PanelQuery {
 /// The answer's body. Throws where nothing answers, or not with 200.
 [[nodiscard]] std::string http_get(std::uint16_t port, std::string_view path);
 
-/// `lp-gateway run --ephemeral`, and lp-db-maint beside it.
+/// `lp-gateway run --ephemeral`, and lp-db-maint and lp-probe beside it.
 class EphemeralGateway {
  public:
   EphemeralGateway();
@@ -44,6 +44,8 @@ class EphemeralGateway {
   [[nodiscard]] std::string metrics() const { return http_get(http_port_, "/metrics"); }
   /// What `lp-db-maint cleanup --textfile` writes about its database.
   [[nodiscard]] std::string maintenance_metrics() const;
+  /// What `lp-probe --textfile` writes about it, and about a port where nobody listens.
+  [[nodiscard]] std::string probe_metrics() const;
 
  private:
   TempDir temporary_;
@@ -51,6 +53,7 @@ class EphemeralGateway {
   std::uint16_t lp_port_ = 0;
   std::uint16_t http_port_ = 0;
   crypto::X25519Public lp_key_;
+  std::string identity_;
 };
 
 /// Where Debian's package `prometheus` puts the programs; none where it is not installed.
