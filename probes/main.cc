@@ -54,7 +54,8 @@ bool color_wanted(options::Color color, int fd) {
 std::unique_ptr<report::Writer> make_writer(const options::Settings& settings) {
   switch (settings.format) {
     case options::Format::json:
-      return report::make_json_writer(stdout, settings.targets.size() > 1);
+      return report::make_json_writer(
+          stdout, settings.targets.size() > 1 || !settings.targets_file.empty());
     case options::Format::nagios:
       return report::make_nagios_writer(stdout, settings.warn, settings.crit);
     case options::Format::prometheus:
@@ -89,6 +90,11 @@ int probe(const options::Settings& settings) {
   report::MetricsCollector metrics(writer.get());
   Runner runner(settings, *tickets, metrics, trace ? &*trace : nullptr, cancel_fd);
   int status = runner.run();
+  // Said last, where it is still read after the results of many.
+  for (const auto& sentence : settings.bad_targets) {
+    log::error("input_unreadable: " + sentence);
+    status = worse_exit_status(status, exit_status::no_input);
+  }
   if (!settings.textfile.empty()) {
     if (const auto written = metrics.write(settings.textfile); !written) {
       log::error(fmt::format("output_unwritable: {}", printable(written.error().sentence)));

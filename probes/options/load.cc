@@ -14,6 +14,7 @@
 
 #include "lib/cli/completion.h"
 #include "probes/options/table.h"
+#include "probes/options/target_file.h"
 #include "probes/options/values.h"
 #include "probes/wg_config.h"
 
@@ -323,12 +324,30 @@ std::expected<void, Stop> apply(const Option& option, const CommandLine& line,
   return {};
 }
 
+/// Those of --targets.
+std::expected<void, Stop> add_targets_of_file(Settings& settings) {
+  const bool wanted = !settings.targets_file.empty() && !settings.version &&
+                      !settings.list_error_codes && !settings.decode && !settings.wallet_command;
+  if (!wanted) return {};
+  auto read = read_targets(settings.targets_file);
+  if (!read) return std::unexpected(own_error(exit_status::no_input, "--targets: " + read.error()));
+  if (read->targets.empty() && read->bad.empty()) {
+    return std::unexpected(own_error(
+        exit_status::no_input,
+        fmt::format("--targets: {}: there is no TARGET in it", printable(settings.targets_file))));
+  }
+  std::ranges::move(read->targets, std::back_inserter(settings.targets));
+  settings.bad_targets = std::move(read->bad);
+  return {};
+}
+
 std::expected<void, Stop> add_targets(const CommandLine& line, Settings& settings) {
   for (const auto& text : line.targets) {
     auto target = parse_target(text);
     if (!target) return std::unexpected(usage_error(target.error()));
     settings.targets.push_back(std::move(*target));
   }
+  if (auto added = add_targets_of_file(settings); !added) return added;
   if (settings.lp_address) {
     const auto& [host, port] = *settings.lp_address;
     settings.targets.push_back({host, std::nullopt, host, port});
@@ -475,7 +494,7 @@ std::expected<void, Stop> check(const CommandLine& line, const Settings& setting
     return checked;
   }
   if (!line.load && settings.tunnel_of_file()) return {};
-  if (settings.targets.empty() && !settings.gateway_ip) {
+  if (settings.targets.empty() && !settings.gateway_ip && settings.bad_targets.empty()) {
     return refuse("no TARGET: give [IDENTITY@]HOST[:PORT], or --gateway-ip HOST");
   }
   const bool dvpn = settings.mode == ModeName::dvpn;

@@ -59,6 +59,8 @@ struct NetstackSettings {
 struct Settings {
   // targets
   std::vector<Target> targets;  ///< the command line's, or the one of --lp-address or --gateway-ip
+  std::string targets_file;     ///< empty: none; "-": standard input
+  std::vector<std::string> bad_targets;  ///< a sentence for each line of that file that is none
   std::optional<crypto::Identity> identity;
   std::optional<crypto::Identity> entry_gateway;
   std::optional<HostPort> lp_address;

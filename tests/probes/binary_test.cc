@@ -345,6 +345,44 @@ TEST(BinaryTest, WgConfigThatCannotBeWrittenIs73AndTheResultStillThere) {
   EXPECT_EQ(json_result(finished).at("status"), "ok");
 }
 
+TEST(BinaryTest, TargetsOfAFileAreAllProbedWhateverStandsBetweenThem) {
+  const ScriptedGateway first;
+  const ScriptedGateway second;
+  const test::TempDir dir;
+  const std::string file = dir / "targets";
+  test::write_file(file, "# gateways\n\n  " + first.target() +
+                             "  # one\r\nnot a target\n\x1b[2J@x\n" + second.target());
+  const auto finished = register_with({"-T", file, "--format", "json"});
+  EXPECT_EQ(finished.ended.code, 66);
+  EXPECT_TRUE(contains(finished.error_output, file + ":4: ")) << finished.error_output;
+  EXPECT_TRUE(contains(finished.error_output, file + ":5: ")) << finished.error_output;
+  EXPECT_FALSE(contains(finished.error_output, "\x1b"));
+  const auto results = json::parse(finished.output).as_array();
+  ASSERT_EQ(results.size(), 2u);
+  for (const auto& result : results)
+    EXPECT_EQ(result.at("status"), "ok");
+  // One target is an array as well: who reads the output of a file knows what to expect.
+  const auto one = test::run(
+      {.program = "/bin/sh",
+       .args = {"-c", "echo \"$1\" | \"$0\" --use-mock-ecash --only-lp-registration -T - -f json",
+                test::program("lp-probe").string(), first.target()},
+       .environment = {{"HOME", "/nonexistent"}}});
+  EXPECT_EQ(one.ended.code, 0) << one.error_output;
+  EXPECT_EQ(json::parse(one.output).as_array().size(), 1u);
+}
+
+TEST(BinaryTest, FileOfTargetsThatCannotBeUsedIs66) {
+  const test::TempDir dir;
+  test::write_file(dir / "empty", "# none\n");
+  for (const std::string& file : std::vector<std::string>{
+           "/nonexistent/targets", dir.path().string(), dir / "empty", "/dev/zero"}) {
+    const auto finished = register_with({"--targets", file});
+    EXPECT_EQ(finished.ended.code, 66) << file;
+    EXPECT_EQ(finished.output, "");
+    EXPECT_TRUE(contains(finished.error_output, file)) << finished.error_output;
+  }
+}
+
 /// What promtool has to say about metrics, where it is installed.
 void expect_sound_metrics(const std::string& file) {
   const char* promtool = "/usr/bin/promtool";

@@ -108,6 +108,7 @@ std::map<std::string, Sample> samples() {
   const std::string id2 = another_identity(), id3 = another_identity();
   return {
       {"identity", {id1, id2, id3, [](const S& s) { return show(s.identity); }}},
+      {"targets", {"a", "b", "c", [](const S& s) { return s.targets_file; }}},
       {"entry-gateway", {id1, id2, id3, [](const S& s) { return show(s.entry_gateway); }}},
       {"lp-address", {"a", "b", "c", [](const S& s) { return show(s.lp_address); }}},
       {"gateway-ip", {"a", "b", "c", [](const S& s) { return show(s.gateway_ip); }}},
@@ -254,7 +255,8 @@ TEST_F(OptionsTest, EveryOptionTakesFlagOverVariableOverFile) {
 /// Options whose value is a file name, which may be anything.
 bool takes_any_path(std::string_view option) {
   return option == "wg-config" || option == "wallet" || option == "issuer-token-file" ||
-         option == "wg-preshared-key" || option == "svg" || option == "textfile";
+         option == "wg-preshared-key" || option == "svg" || option == "textfile" ||
+         option == "targets";
 }
 
 TEST_F(OptionsTest, EveryOptionRefusesNonsenseAndSaysWhereItStood) {
