@@ -237,7 +237,7 @@ void Gateway::Impl::count(const wireguard::Pass& pass) {
   if (pass.full) metrics.wireguard_compared(pass.comparison.completed, pass.comparison.added);
   metrics.wireguard_removed(pass.comparison.removed);
   if (metered.spent > 0) {
-    log::info(fmt::format("peers that leave for want of bandwidth: {}", metered.spent));
+    log::info("peers leave for want of bandwidth", {{"peers", metered.spent}});
   }
 }
 

@@ -1,12 +1,12 @@
 #include "gateway/connection/awaited_answer.h"
 
-#include "gateway/config/log.h"
-
 #include <boost/asio/async_result.hpp>
 #include <boost/asio/post.hpp>
 #include <functional>
 #include <mutex>
 #include <utility>
+
+#include "gateway/config/log.h"
 
 namespace lp::gateway::connection {
 

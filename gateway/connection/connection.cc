@@ -181,7 +181,8 @@ Task<bool> Connection::take_hello() {
 
 bool Connection::refuse_hello(HelloFailure reason) {
   services_.metrics.client_hello_failed(reason);
-  log_end("ClientHello refused", metrics::hello_failure_labels[static_cast<std::size_t>(reason)]);
+  log_failure("ClientHello refused",
+              metrics::hello_failure_labels[static_cast<std::size_t>(reason)]);
   return false;
 }
 
@@ -225,8 +226,25 @@ Task<bool> Connection::shake_hands() {
 bool Connection::refuse_handshake(HandshakeFailure reason) {
   services_.metrics.handshake_failed(reason, seconds_since(stage_began_));
   status_ = reason == HandshakeFailure::timeout ? "timeout" : "handshake_failed";
-  log_end("handshake refused", metrics::handshake_failure_labels[static_cast<std::size_t>(reason)]);
+  log_failure("handshake refused",
+              metrics::handshake_failure_labels[static_cast<std::size_t>(reason)]);
   return false;
+}
+
+std::string_view Connection::NoPacket::name() const noexcept {
+  switch (cause) {
+    case Cause::refused:
+      return lp::name(error);
+    case Cause::closed:
+      return "closed";
+    case Cause::timeout:
+      return "timeout";
+    case Cause::shutting_down:
+      return "shutting_down";
+    case Cause::io_error:
+      break;
+  }
+  return "io_error";
 }
 
 /// The first packet that decrypts is the request; up to 16 are dropped before it.
@@ -237,13 +255,13 @@ Task<bool> Connection::take_request() {
     if (!packet) {
       status_ =
           packet.error().cause == NoPacket::Cause::timeout ? "timeout" : "registration_failed";
-      log_end("no request came", status_);
+      log_failure("no request came", packet.error().name());
       co_return false;
     }
     const auto actions = machine_->process(session::ReceivePacket{*packet});
     if (!actions) {
       status_ = "registration_failed";
-      log_end("request refused", name(actions.error()));
+      log_failure("request refused", name(actions.error()));
       co_return false;
     }
     if (const auto* request = actions->find<session::DeliverData>()) {
@@ -284,6 +302,7 @@ Task<registration::Answer> Connection::register_client() {
   status_ = status_of(*answer);
   client_id_ = answer->client_id;
   session_id_ = answer->response.session_id;
+  log_outcome(*answer);
   co_return std::move(*answer);
 }
 
@@ -298,7 +317,7 @@ Task<bool> Connection::send_answer(const registration::Answer& answer) {
     }
   }
   services_.metrics.step(metrics::Step::response, seconds_since(stage_began_));
-  log_end(written ? "answered" : "the answer could not be sent", status_);
+  if (!written) log_failure("the answer could not be sent", stage_over_ ? "timeout" : "io_error");
   co_return written;
 }
 
@@ -435,9 +454,26 @@ messages::IpAddress Connection::local_address() const noexcept {
   return socket_address(address).ip;
 }
 
-void Connection::log_end(std::string_view what, std::string_view why) const {
+/// `cause` is the label under which it is counted, where it is counted.
+void Connection::log_failure(std::string_view what, std::string_view cause) const {
   if (!log::enabled(log::Level::debug)) return;
-  log::debug(what, {{"peer", messages::to_string(peer_)}, {"reason", why}});
+  const std::string peer = messages::to_string(peer_);
+  if (machine_) {
+    log::write_limited(log::Level::debug, cause, what,
+                       {{"peer", peer}, {"lp_id", machine_->lp_id()}});
+  } else {
+    log::write_limited(log::Level::debug, cause, what, {{"peer", peer}});
+  }
+}
+
+void Connection::log_outcome(const registration::Answer& answer) const {
+  if (answer.failure) return log_failure("registration refused", messages::label(*answer.failure));
+  if (!log::enabled(log::Level::debug)) return;
+  log::debug("registered", {{"peer", messages::to_string(peer_)},
+                            {"lp_id", machine_->lp_id()},
+                            {"mode", answer.mixnet ? "mixnet" : "dvpn"},
+                            {"client", client_id_.value_or(0)},
+                            {"bandwidth", answer.response.allocated_bandwidth}});
 }
 
 void Connection::record_session(std::string_view status, bool completed) {

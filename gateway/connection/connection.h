@@ -69,6 +69,7 @@ class Connection final : private Deadline {
     enum class Cause : std::uint8_t { refused, closed, timeout, shutting_down, io_error };
     Cause cause;
     Error error{};  ///< where the packet was refused
+    [[nodiscard]] std::string_view name() const noexcept;
   };
 
   Connection(Worker& worker, const Services& services, Accepted accepted);
@@ -99,7 +100,8 @@ class Connection final : private Deadline {
   [[nodiscard]] bool refuse_hello(metrics::HelloFailure reason);
   [[nodiscard]] bool refuse_handshake(metrics::HandshakeFailure reason);
   void record_session(std::string_view status, bool completed);
-  void log_end(std::string_view what, std::string_view why) const;
+  void log_failure(std::string_view what, std::string_view cause) const;
+  void log_outcome(const registration::Answer& answer) const;
 
   Worker& worker_;
   const Services& services_;

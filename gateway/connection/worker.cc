@@ -1,7 +1,5 @@
 #include "gateway/connection/worker.h"
 
-#include "gateway/config/log.h"
-
 #include <pthread.h>
 #include <signal.h>
 
@@ -9,6 +7,8 @@
 #include <boost/asio/post.hpp>
 #include <exception>
 #include <string>
+
+#include "gateway/config/log.h"
 
 namespace lp::gateway::connection {
 

@@ -133,12 +133,15 @@ void KeyRefresher::fetch_once() {
 
   std::string problem = take(answer);
   const bool good = problem.empty();
-  if (!good) log::write_limited(log::Level::warning, "verification keys", problem);
+  if (!good) {
+    log::write_limited(log::Level::warning, "verification keys", "verification keys not refreshed",
+                       {{"error", problem}});
+  }
 
   lock.lock();
   fetching_ = false;
   next_ = Clock::now() + until_next(good);
-  if (good && !problem_.empty()) log::info("verification keys: the chain answers again");
+  if (good && !problem_.empty()) log::info("verification keys refreshed again");
   problem_ = std::move(problem);
   if (answer) {
     for (const auto& one : waiting) {

@@ -69,8 +69,8 @@ std::expected<std::unique_ptr<KeyStore>, std::string> KeyStore::open(std::filesy
   if (*cache && (*cache)->contract == contract) {
     known = std::move((*cache)->known);
   } else if (*cache) {
-    log::warning(
-        fmt::format("{}: has the keys of another contract; it will be replaced", path.string()));
+    log::warning("the verification keys are of another contract; they will be replaced",
+                 {{"file", path.string()}});
   }
   return std::unique_ptr<KeyStore>(
       new KeyStore(std::move(path), std::move(contract), std::move(known)));
@@ -114,7 +114,7 @@ void KeyStore::replace(KnownKeys next) {
   const std::lock_guard lock(mutex_);
   known_ = std::move(snapshot);
   write_problem_ = written ? std::string() : written.error();
-  if (!written) log::error("verification keys: " + write_problem_);
+  if (!written) log::error("verification keys not written", {{"error", write_problem_}});
 }
 
 std::string KeyStore::write_problem() const {

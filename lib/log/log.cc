@@ -115,11 +115,11 @@ void write(Level level, std::string_view message, Fields fields) noexcept try {
 void write_limited(Level level, std::string_view cause, std::string_view message,
                    Fields fields) noexcept try {
   if (!enabled(level)) return;
-  const auto left_out = admit(cause);
+  const auto left_out = enabled(Level::trace) ? std::optional<std::uint64_t>(0) : admit(cause);
   if (!left_out) return;
   std::vector<Field> all{{"cause", cause}};
   all.insert(all.end(), fields);
-  if (*left_out > 0) all.emplace_back("suppressed", *left_out);
+  if (*left_out > 0) all.push_back({"suppressed", *left_out});
   write_line(level, message, all);
 } catch (const std::exception&) {  // no memory
 }

@@ -43,17 +43,31 @@ void set_level(Level level);
 void set_format(Format format);
 [[nodiscard]] bool enabled(Level level);
 
-/// What a line says beside its message. The name is one of ours: letters and underscores, and none
-/// of time, level and message. It refers to a text that it is made from, which must outlive it:
-/// made in the call, it does.
+/// A literal of small letters and underscores, and none of what every line has: anything else does
+/// not compile.
+class FieldName {
+ public:
+  consteval FieldName(const char* name) : text_(name) {
+    if (text_.empty() || text_.find_first_not_of("abcdefghijklmnopqrstuvwxyz_") != text_.npos ||
+        text_ == "time" || text_ == "level" || text_ == "message") {
+      throw "no name for a field";
+    }
+  }
+  [[nodiscard]] std::string_view text() const noexcept { return text_; }
+
+ private:
+  std::string_view text_;
+};
+
+/// What a line says beside its message. A text is referred to and must outlive it: made in the
+/// call, it does.
 class Field {
  public:
-  Field(std::string_view name, std::string_view value) noexcept : name_(name), text_(value) {}
-  Field(std::string_view name, const char* value) noexcept : Field(name, std::string_view(value)) {}
-  Field(std::string_view name, const std::string& value) noexcept
-      : Field(name, std::string_view(value)) {}
+  Field(FieldName name, std::string_view value) noexcept : name_(name.text()), text_(value) {}
+  Field(FieldName name, const char* value) noexcept : Field(name, std::string_view(value)) {}
+  Field(FieldName name, const std::string& value) noexcept : Field(name, std::string_view(value)) {}
   template <std::integral T>
-  Field(std::string_view name, T value) noexcept : name_(name) {
+  Field(FieldName name, T value) noexcept : name_(name.text()) {
     const auto end = std::to_chars(digits_.data(), digits_.data() + digits_.size(), value);
     size_ = static_cast<std::size_t>(end.ptr - digits_.data());
   }
@@ -89,7 +103,7 @@ inline void error(std::string_view message, Fields fields = {}) noexcept {
 
 /// For what strangers can cause as often as they like: of each `cause` (a fixed, short name) ten
 /// lines in ten seconds are written; the first line after that tells in the field `suppressed` how
-/// many were left out. `cause` is a field of the line, too.
+/// many were left out. `cause` is a field of the line, too. At level trace nothing is left out.
 void write_limited(Level level, std::string_view cause, std::string_view message,
                    Fields fields = {}) noexcept;
 

@@ -103,6 +103,17 @@ TEST(Log, LimitedLinesTellTheirCauseAndTenOfThemPassAtOnce) {
   set_format(Format::text);
 }
 
+TEST(Log, NothingIsLeftOutAtTrace) {
+  set_level(Level::trace);
+  testing::internal::CaptureStderr();
+  for (int i = 0; i < 25; ++i)
+    write_limited(Level::debug, "log test at trace", "again");
+  flush();
+  const std::string output = testing::internal::GetCapturedStderr();
+  set_level(Level::warning);
+  EXPECT_EQ(std::ranges::count(output, '\n'), 25) << output;
+}
+
 TEST(RateLimit, TellsInTheNextWindowHowManyWereLeftOut) {
   RateLimit limit;
   const RateLimit::Time start{1h};

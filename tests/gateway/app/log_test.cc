@@ -163,11 +163,13 @@ TEST_P(LogOfAGateway, ShowsASecretOrBreaksItsFormat) {
   expect_no_secret(gateway_->output() + log);
   expect_lines(log);
   // The lines that a stranger caused have his address in a field of its own.
-  for (const char* what : {"ClientHello refused", "handshake refused", "answered"})
+  for (const char* what :
+       {"ClientHello refused", "handshake refused", "registration refused", "registered"})
     EXPECT_THAT(log, testing::HasSubstr(what));
-  EXPECT_THAT(log, testing::HasSubstr(std::string_view(GetParam()) == "json"
-                                          ? R"("peer":"127.0.0.1","reason":")"
-                                          : " peer=127.0.0.1 reason="));
+  EXPECT_THAT(log, testing::HasSubstr(
+                       std::string_view(GetParam()) == "json"
+                           ? R"("cause":"credential_already_spent","peer":"127.0.0.1","lp_id":)"
+                           : " cause=credential_already_spent peer=127.0.0.1 lp_id="));
 }
 
 INSTANTIATE_TEST_SUITE_P(Formats, LogOfAGateway, testing::Values("text", "json"));

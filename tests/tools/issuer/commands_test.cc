@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 
 #include <boost/json.hpp>
+#include <sstream>
 
 #include "lib/crypto/random.h"
 #include "tests/lib/net/certificates.h"
@@ -58,6 +59,7 @@ TEST_F(Commands, WrongArgumentsAreNamed) {
       {{"run", "--http-port", "65536"}, "--http-port"},
       {{"run", "--http-port", "x"}, "--http-port"},
       {{"run", "--log-level", "loud"}, "--log-level"},
+      {{"run", "--log-format", "xml"}, "--log-format must be auto, text, json or journal"},
       {{"run", "--tls-cert", "a"}, "--tls-cert and --tls-key"},
       {{"run", "--tickets", "5"}, "--tickets"},
       {{"run", "--epoch-length", "5s"}, "--epoch-length"},
@@ -186,6 +188,30 @@ TEST_F(Commands, TokensAreListedWithWhatTheyUsed) {
 TEST_F(Commands, RotationStopsWhereGatewaysWouldNotFindTheKey) {
   init({"--epoch-length", "30d"});
   expect_refused({"keys", "rotate", "--data-dir", data_dir()}, 69, "60d");
+}
+
+TEST_F(Commands, LogIsInTheFormatThatWasAskedFor) {
+  auto child = lp::test::Child({.program = lp::test::program("lp-issuer"),
+                                .args = {"run", "--ephemeral", "--log-format", "json"},
+                                .environment = {{"TMPDIR", dir_.path().string()}}});
+  const auto ready = child.read_line();
+  ASSERT_TRUE(ready) << child.error_output();
+  child.send_signal(SIGTERM);
+  EXPECT_EQ(child.wait().code, 0);
+  std::istringstream log(child.error_output());
+  std::vector<std::string> messages;
+  for (std::string line; std::getline(log, line);) {
+    boost::system::error_code error;
+    const auto value = boost::json::parse(line, error);
+    ASSERT_FALSE(error) << line;
+    EXPECT_EQ(value.at("level"), "info") << line;
+    messages.emplace_back(value.at("message").as_string());
+  }
+  EXPECT_THAT(messages, testing::ElementsAre(HasSubstr(" serves HTTP on "),
+                                             "SIGTERM: shutting down", "stopped"));
+  const std::string token = ready->substr(ready->rfind("token=") + 6);
+  EXPECT_GE(token.size(), 16u);
+  EXPECT_THAT(child.error_output(), testing::Not(HasSubstr(token)));
 }
 
 TEST_F(Commands, EphemeralIssuerLeavesNothing) {
