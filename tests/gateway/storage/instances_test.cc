@@ -59,7 +59,7 @@ class PostgresInstancesTest : public ::testing::Test {
 };
 
 TEST_F(PostgresInstancesTest, OfManyKeysAtTwoInstancesNoneOrTwoGetATicket) {
-  const std::uint64_t rounds = long_tests() ? 100 : 10;
+  const std::uint64_t rounds = long_tests() ? 100 : 5;
   for (std::uint64_t round = 0; round < rounds; ++round) {
     std::vector<std::future<Answer>> answers;
     for (std::uint64_t i = 0; i < 64; ++i) {
