@@ -126,6 +126,7 @@ TEST_F(Postgres, OneNullifierUnderManyKeysAtTwoInstancesSucceedsTwiceOrNotAtAll)
     std::vector<Answered> answers(keys);
     std::barrier start(keys);
     std::vector<std::jthread> threads;
+    threads.reserve(keys);
     for (std::uint64_t i = 0; i < keys; ++i) {
       threads.emplace_back([&, i] {
         start.arrive_and_wait();
