@@ -109,7 +109,8 @@ bool enabled(Level level) {
 
 void write(Level level, std::string_view message, Fields fields) noexcept try {
   if (enabled(level)) write_line(level, message, fields);
-} catch (const std::exception&) {  // no memory
+} catch (const std::exception&) {
+  return;  // no memory: the line is lost, whoever logs goes on
 }
 
 void write_limited(Level level, std::string_view cause, std::string_view message,
@@ -121,7 +122,8 @@ void write_limited(Level level, std::string_view cause, std::string_view message
   all.insert(all.end(), fields);
   if (*left_out > 0) all.push_back({"suppressed", *left_out});
   write_line(level, message, all);
-} catch (const std::exception&) {  // no memory
+} catch (const std::exception&) {
+  return;  // no memory: the line is lost, whoever logs goes on
 }
 
 void flush() {
