@@ -232,7 +232,8 @@ TEST_F(PostgresInstancesTest, BatchesInOpposedOrderFail) {
     ASSERT_TRUE(result) << result.error().detail;
     EXPECT_EQ(result->outcome, AcceptanceOutcome::accepted);
   }
-  EXPECT_EQ(a().stats().failed_transactions, 1U);
+  // Twice where the storage was back before the other one had woken up.
+  EXPECT_THAT(a().stats().failed_transactions, testing::AllOf(testing::Ge(1U), testing::Le(2U)));
   EXPECT_TRUE(a().stats().healthy);
 }
 
