@@ -110,5 +110,3 @@ foreach(component lp-tools lp-gateway lp-issuer)
   install(FILES ${LP_PACKAGING}/lintian/${component} COMPONENT ${component}
     DESTINATION ${CMAKE_INSTALL_DATADIR}/lintian/overrides)
 endforeach()
-
-add_custom_target(lp-installed-files ALL DEPENDS ${lp_installed_files})

@@ -23,6 +23,8 @@ foreach(component lp-tools lp-gateway lp-issuer)
     ${LP_STAGING}/changelog.Debian changelog.Debian)
 endforeach()
 
+add_custom_target(lp-installed-files ALL DEPENDS ${lp_installed_files})  # all of them by now
+
 set(CPACK_GENERATOR DEB)
 set(CPACK_PACKAGE_NAME lp-tools)
 set(CPACK_PACKAGE_VENDOR "")
