@@ -1,8 +1,6 @@
 #include "gateway/app/gateway_main.h"
 
-#include <fcntl.h>
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include <CLI/CLI.hpp>
 #include <cstdio>
@@ -16,18 +14,11 @@
 #include "gateway/config/log.h"
 #include "gateway/config/values.h"
 #include "lib/cli/completion.h"
+#include "lib/cli/standard_streams.h"
 #include "lib/crypto/random.h"
 
 namespace lp::gateway::app {
 namespace {
-
-/// A closed standard stream would give its number to the next file that is opened, and the ready
-/// line would go into a database.
-void open_standard_streams() {
-  for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; ++fd) {
-    if (::fcntl(fd, F_GETFD) < 0) (void)::open("/dev/null", O_RDWR);
-  }
-}
 
 /// What completions offer as values.
 cli::Hints completion_hints() {
@@ -204,7 +195,7 @@ int report(const Outcome& outcome) {
 }  // namespace
 
 int gateway_main(int argc, char** argv, const Overrides& overrides) {
-  open_standard_streams();
+  cli::open_standard_streams();  // the ready line would go into a database
   // Libraries throw where memory or the system fails; nothing off the network gets here.
   try {
     if (!crypto::initialise()) {
