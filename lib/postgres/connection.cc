@@ -16,18 +16,19 @@
 #endif
 #endif
 #ifdef LP_LEAKS_ARE_LOOKED_FOR
-// libpqxx 6 forgets libpq's result where the connection is lost while the result comes.
-// NOLINTNEXTLINE(bugprone-reserved-identifier): the sanitizer's name
+// The names are the sanitizer's.
+// NOLINTBEGIN(bugprone-reserved-identifier,readability-identifier-naming)
 extern "C" const char* __lsan_default_suppressions();
-extern "C" const char* __lsan_default_suppressions() {  // NOLINT(bugprone-reserved-identifier)
+extern "C" const char* __lsan_default_options();
+// libpqxx 6 forgets libpq's result where the connection is lost while the result comes.
+extern "C" const char* __lsan_default_suppressions() {
   return "leak:PQmakeEmptyPGresult\n";
 }
-// It would stand among what a program says.
-// NOLINTNEXTLINE(bugprone-reserved-identifier)
-extern "C" const char* __lsan_default_options();
-extern "C" const char* __lsan_default_options() {  // NOLINT(bugprone-reserved-identifier)
+// What was suppressed would stand among what a program says.
+extern "C" const char* __lsan_default_options() {
   return "print_suppressions=0";
 }
+// NOLINTEND(bugprone-reserved-identifier,readability-identifier-naming)
 #endif
 
 namespace lp::postgres {

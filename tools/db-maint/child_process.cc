@@ -49,6 +49,7 @@ struct FileActions {
 
 std::vector<char*> pointers(std::vector<std::string>& texts) {
   std::vector<char*> result;
+  result.reserve(texts.size() + 1);
   for (auto& text : texts)
     result.push_back(text.data());
   result.push_back(nullptr);
@@ -62,7 +63,7 @@ std::vector<std::string> environment_with(const std::map<std::string, std::strin
     if (!added.contains(std::string(text.substr(0, text.find('='))))) all.emplace_back(text);
   }
   for (const auto& [name, value] : added)
-    all.push_back(name + "=" + value);
+    all.push_back(fmt::format("{}={}", name, value));
   return all;
 }
 

@@ -54,6 +54,7 @@ Result<std::vector<Finding>> PostgresStore::broken_constraints() {
   const auto rows = connection_->query(select_broken_constraints);
   if (!rows) return std::unexpected(rows.error());
   std::vector<Finding> findings;
+  findings.reserve(rows->size());
   for (std::size_t row = 0; row < rows->size(); ++row)
     findings.push_back({"foreign_keys", std::string(rows->text(row, 0))});
   return findings;

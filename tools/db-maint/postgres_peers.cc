@@ -146,6 +146,7 @@ Result<std::vector<std::string>> PostgresStore::instances() {
   const auto rows = connection_->query("SELECT name FROM instances ORDER BY name");
   if (!rows) return std::unexpected(rows.error());
   std::vector<std::string> names;
+  names.reserve(rows->size());
   for (std::size_t row = 0; row < rows->size(); ++row)
     names.emplace_back(rows->text(row, 0));
   return names;
