@@ -29,12 +29,6 @@ cli::Hints completion_hints() {
           {"--wireguard-preshared-key", {.words = {"none", "identity"}}}};
 }
 
-int print(const std::string& text) {
-  const bool printed =
-      std::fwrite(text.data(), 1, text.size(), stdout) == text.size() && std::fflush(stdout) == 0;
-  return printed ? 0 : static_cast<int>(ExitCode::cannot_create);
-}
-
 class CommandLine {
  public:
   CommandLine() {
@@ -79,15 +73,14 @@ class CommandLine {
     try {
       app_.parse(argc, argv);
     } catch (const CLI::Success& done) {  // --help, --version
-      return app_.exit(done) == 0 ? print({}) : static_cast<int>(ExitCode::cannot_create);
+      const bool printed = app_.exit(done) == 0 && std::fflush(stdout) == 0;
+      return static_cast<int>(printed ? ExitCode::ok : ExitCode::cannot_create);
     } catch (const CLI::ExtrasError& error) {
       return usage(unknown_argument(error.what()));
     } catch (const CLI::ParseError& error) {
       return usage(error.what());
     }
-    if (completion_.parsed()) {
-      return print(completion_.script(completion_hints()));
-    }
+    if (completion_.parsed()) return completion_.print(completion_hints());
     if (app_.get_subcommands().empty()) {
       return usage(
           "a command is missing: init, run, identity, check-config, status, peers or keys");

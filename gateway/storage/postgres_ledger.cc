@@ -253,7 +253,7 @@ StorageStatus PostgresLedger::accept_distinct(std::span<AcceptJob* const> jobs, 
   Instances instances;
   for (std::size_t row = 0; row < rows->size(); ++row) {
     const auto number = static_cast<std::size_t>(rows->integer(row, 0)) - 1;
-    if (number >= sorted.size()) return std::unexpected(damaged_postgres("another function"));
+    if (number >= sorted.size()) return std::unexpected(damaged("another function"));
     auto& job = *sorted[number];
     if (auto done = set_result(job, *rows, row, instances); !done) return done;
     if (!*job.result || (*job.result)->outcome != AcceptanceOutcome::accepted) continue;
@@ -265,7 +265,7 @@ StorageStatus PostgresLedger::accept_distinct(std::span<AcceptJob* const> jobs, 
     pool_.give_back((*addresses)[i - 1]);
   const bool complete =
       std::ranges::all_of(sorted, [](const AcceptJob* job) { return job->result.has_value(); });
-  if (!complete) return std::unexpected(damaged_postgres("another function"));
+  if (!complete) return std::unexpected(damaged("another function"));
   return {};
 }
 
@@ -325,7 +325,7 @@ StorageResult<std::optional<ServingInstance>> PostgresLedger::find_instance(std:
   if (const auto found = known.find(name); found != known.end()) return found->second;
   const auto rows = run("find_instance", Params().add(name));
   if (!rows) return std::unexpected(rows.error());
-  if (rows->empty()) return std::unexpected(damaged_postgres("a peer of no instance"));
+  if (rows->empty()) return std::unexpected(damaged("a peer of no instance"));
   auto instance = read_instance(*rows, 0, 0);
   if (instance) known.emplace(name, *instance);
   return instance;
@@ -338,7 +338,7 @@ StorageResult<Storage::Compensated> PostgresLedger::compensate(const Compensatio
                                                  .add_bool(is_wireguard(request.owner))
                                                  .add(as_bigint(request.now)));
   if (!rows) return std::unexpected(rows.error());
-  if (rows->empty()) return std::unexpected(damaged_postgres("another function"));
+  if (rows->empty()) return std::unexpected(damaged("another function"));
   return Storage::Compensated{.removal_noted = rows->boolean(0, 1)};
 }
 
@@ -374,7 +374,7 @@ StorageResult<UsageOutcome> PostgresLedger::record_usage(const UsageRequest& req
                                   usage, [](const PeerUsage& u) { return as_bigint(u.last_seen); }))
                               .add(as_bigint(request.now)));
   if (!rows) return std::unexpected(rows.error());
-  if (rows->empty()) return std::unexpected(damaged_postgres("another function"));
+  if (rows->empty()) return std::unexpected(damaged("another function"));
   return UsageOutcome{.bytes = rows->integer(0, 0),
                       .peers = static_cast<std::size_t>(rows->integer(0, 1)),
                       .skipped = static_cast<std::size_t>(rows->integer(0, 2)),
@@ -511,7 +511,7 @@ StorageStatus PostgresLedger::load_released_addresses(const std::vector<std::int
     } else if (const auto ipv6 = parse_address<16>(text)) {
       if (!without_ipv6.contains(*ipv6)) pool_.ipv6.add_released(*ipv6);
     } else {
-      return std::unexpected(damaged_postgres("an address that is none"));
+      return std::unexpected(damaged("an address that is none"));
     }
   }
   return {};

@@ -55,7 +55,7 @@ StorageResult<Peer> read_peer(const postgres::Rows& rows, std::size_t row) {
   if (!addresses) return std::unexpected(addresses.error());
   const auto ticket_type = messages::ticket_type_from_name(rows.text(row, 4));
   if (!*addresses || !ticket_type) {
-    return std::unexpected(damaged_postgres("a peer without addresses or ticket type"));
+    return std::unexpected(damaged("a peer without addresses or ticket type"));
   }
   Peer peer{.client_id = rows.integer(row, 0),
             .public_key = {*key},

@@ -1,30 +1,24 @@
 #include "gateway/storage/postgres_rows.h"
 
-#include <fmt/core.h>
-
 #include <limits>
 
 #include "gateway/storage/address_pool.h"
 
 namespace lp::gateway::storage {
 
-StorageError damaged_postgres(std::string_view what) {
-  return {StorageError::Kind::corrupt, fmt::format("the database holds {}", what)};
-}
-
 StorageResult<std::optional<AddressPair>> read_addresses(const postgres::Rows& rows,
                                                          std::size_t row, std::size_t column) {
   if (rows.is_null(row, column)) return std::nullopt;
   const auto ipv4 = parse_address<4>(rows.text(row, column));
   const auto ipv6 = parse_address<16>(rows.text(row, column + 1));
-  if (!ipv4 || !ipv6) return std::unexpected(damaged_postgres("an address that is none"));
+  if (!ipv4 || !ipv6) return std::unexpected(damaged("an address that is none"));
   return AddressPair{{*ipv4}, {*ipv6}};
 }
 
 StorageResult<ByteArray<32>> read_key(const postgres::Rows& rows, std::size_t row,
                                       std::size_t column) {
   const auto bytes = rows.bytes(row, column);
-  if (bytes.size() != 32) return std::unexpected(damaged_postgres("a key that has not 32 bytes"));
+  if (bytes.size() != 32) return std::unexpected(damaged("a key that has not 32 bytes"));
   return to_array<32>(bytes);
 }
 
@@ -35,7 +29,7 @@ StorageResult<std::optional<ServingInstance>> read_instance(const postgres::Rows
   if (!key) return std::unexpected(key.error());
   const auto port = rows.integer(row, column + 3);
   if (port < 1 || port > std::numeric_limits<std::uint16_t>::max()) {
-    return std::unexpected(damaged_postgres("a port that is none"));
+    return std::unexpected(damaged("a port that is none"));
   }
   return ServingInstance{.name = std::string(rows.text(row, column)),
                          .wireguard_public_key = {*key},

@@ -5,13 +5,11 @@
 #include <optional>
 #include <string_view>
 
+#include "gateway/storage/error.h"
 #include "gateway/storage/storage.h"
 #include "lib/postgres/postgres.h"
 
 namespace lp::gateway::storage {
-
-/// For a value that no program of ours can have written.
-[[nodiscard]] StorageError damaged_postgres(std::string_view what);
 
 /// The addresses in this column and the next one; none where they are NULL.
 [[nodiscard]] StorageResult<std::optional<AddressPair>> read_addresses(const postgres::Rows& rows,

@@ -8,6 +8,7 @@
 #include <string_view>
 #include <utility>
 
+#include "gateway/storage/error.h"
 #include "gateway/storage/job_queue.h"
 #include "gateway/storage/jobs.h"
 #include "gateway/storage/reader.h"
@@ -31,10 +32,6 @@ StorageError out_of_range(std::string_view what) {
   return {StorageError::Kind::invalid, fmt::format("{} does not fit into 63 bits", what)};
 }
 
-std::unexpected<StorageError> refused(StorageError::Kind kind, std::string detail) {
-  return std::unexpected(StorageError{kind, std::move(detail)});
-}
-
 /// Queues `job`, or answers it at once.
 template <typename Variant, typename JobType>
 void submit(JobQueue<Variant>& queue, JobType job, std::size_t limit) {
@@ -44,9 +41,9 @@ void submit(JobQueue<Variant>& queue, JobType job, std::size_t limit) {
   if (pushed == Push::queued) return;
   std::get<JobType>(queued).complete(
       pushed == Push::full
-          ? refused(StorageError::Kind::busy,
-                    fmt::format("{} calls wait for the database already", limit))
-          : refused(StorageError::Kind::shutting_down, "the database is being closed"));
+          ? storage_fail(StorageError::Kind::busy,
+                         fmt::format("{} calls wait for the database already", limit))
+          : storage_fail(StorageError::Kind::shutting_down, "the database is being closed"));
 }
 
 class QueuedStorage final : public Storage {

@@ -1,7 +1,5 @@
 #include "gateway/storage/sqlite_lookup.h"
 
-#include <fmt/core.h>
-
 #include "gateway/storage/address_pool.h"
 
 namespace lp::gateway::storage {
@@ -36,10 +34,6 @@ StorageResult<Peer> read_peer(const Query& row) {
 }
 
 }  // namespace
-
-StorageError damaged(std::string_view what) {
-  return {StorageError::Kind::corrupt, fmt::format("the database holds {}", what)};
-}
 
 StorageResult<AddressPair> read_addresses(const Query& query, int first_column) {
   const auto ipv4 = parse_address<4>(query.text(first_column));

@@ -41,6 +41,4 @@ class SqliteLookup final : public Lookup {
 /// The addresses in this column and the next one.
 [[nodiscard]] StorageResult<AddressPair> read_addresses(const Query& row, int first_column);
 
-[[nodiscard]] StorageError damaged(std::string_view what);
-
 }  // namespace lp::gateway::storage

@@ -3,8 +3,10 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <array>
+#include <cstdio>
 #include <utility>
 
+#include "lib/base/exit_code.h"
 #include "lib/cli/completion_script.h"
 
 namespace lp::cli {
@@ -115,6 +117,12 @@ bool CompletionCommand::parsed() const {
 
 std::string CompletionCommand::script(const Hints& hints) const {
   return completion(app_, parse_shell(shell_).value_or(Shell::bash), hints);
+}
+
+int CompletionCommand::print(const Hints& hints) const {
+  const std::string text = script(hints);
+  const bool printed = std::fputs(text.c_str(), stdout) >= 0 && std::fflush(stdout) == 0;
+  return static_cast<int>(printed ? ExitCode::ok : ExitCode::cannot_create);
 }
 
 std::string identifier(std::string_view name) {

@@ -46,6 +46,8 @@ class CompletionCommand {
   [[nodiscard]] bool parsed() const;
   /// Once it was parsed.
   [[nodiscard]] std::string script(const Hints& hints) const;
+  /// The script on standard output. The program's exit status: 0, or 73 where it cannot be written.
+  [[nodiscard]] int print(const Hints& hints) const;
 
  private:
   const CLI::App& app_;

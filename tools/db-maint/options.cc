@@ -61,10 +61,8 @@ class CommandLine {
 
  private:
   [[nodiscard]] std::unexpected<ParseEnd> print_completion() const {
-    const std::string script = completion_.script(
-        {{"--format", {.words = {"text", "json", "csv"}}}, {"--storage", {.files = true}}});
-    const bool printed = std::fputs(script.c_str(), stdout) >= 0 && std::fflush(stdout) == 0;
-    return std::unexpected(ParseEnd{printed ? 0 : exit_status::cannot_create});
+    return std::unexpected(ParseEnd{completion_.print(
+        {{"--format", {.words = {"text", "json", "csv"}}}, {"--storage", {.files = true}}})});
   }
 
   std::vector<CLI::App*> all_commands() const {

@@ -58,11 +58,9 @@ class CommandLine {
 
  private:
   [[nodiscard]] std::unexpected<ParseEnd> print_completion() const {
-    const std::string script = completion_.script(
+    return std::unexpected(ParseEnd{completion_.print(
         {{"--log-level", {.words = {"trace", "debug", "info", "warning", "error", "off"}}},
-         {"--log-format", {.words = {"auto", "text", "json", "journal"}}}});
-    const bool printed = std::fputs(script.c_str(), stdout) >= 0 && std::fflush(stdout) == 0;
-    return std::unexpected(ParseEnd{printed ? 0 : static_cast<int>(ExitCode::cannot_create)});
+         {"--log-format", {.words = {"auto", "text", "json", "journal"}}}})});
   }
 
   std::vector<CLI::App*> all_commands() {
