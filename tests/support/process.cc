@@ -172,6 +172,7 @@ struct Child::Impl {
   Stream err;
   std::thread collector;
   int stop_event = -1;  // ends the collector although a grandchild still holds the pipes
+  std::optional<TempDir> temporary;  // the child's TMPDIR: a killed one tidies nothing up
 
   ~Impl();
   void start(const ChildOptions& options);
@@ -189,7 +190,12 @@ void Child::Impl::start(const ChildOptions& options) {
   Pipe stderr_pipe = make_pipe();
   std::vector<std::string> argv_texts{options.program.string()};
   argv_texts.insert(argv_texts.end(), options.args.begin(), options.args.end());
-  std::vector<std::string> environment = merged_environment(options.environment);
+  auto changes = options.environment;
+  if (!changes.contains("TMPDIR")) {
+    changes["TMPDIR"] = temporary.emplace().path().string();
+    if (options.user) std::filesystem::permissions(temporary->path(), std::filesystem::perms::all);
+  }
+  std::vector<std::string> environment = merged_environment(changes);
   std::vector<char*> argv = pointers(argv_texts);
   std::vector<char*> envp = pointers(environment);
 

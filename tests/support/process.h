@@ -58,7 +58,8 @@ void write_file(const std::filesystem::path& path, std::string_view text, unsign
 struct ChildOptions {
   std::filesystem::path program;
   std::vector<std::string> args;
-  /// Changes to this process's environment; no value removes the variable.
+  /// Changes to this process's environment; no value removes the variable. TMPDIR, where it is not
+  /// among them, is a directory of the child's own, removed with the Child.
   std::map<std::string, std::optional<std::string>> environment = {};
   /// Soft and hard limit of open files.
   std::optional<std::uint64_t> open_files_soft = std::nullopt;

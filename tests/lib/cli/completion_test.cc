@@ -89,6 +89,10 @@ class Completions {
                                .environment = {{"HOME", directory_.path().string()}}});
     for (auto& word : offered)
       word.erase(std::min(word.find('\t'), word.size()));
+    // fish 4 also prints words that have what is typed somewhere inside: a terminal offers those
+    // only where no word begins with it.
+    const std::string typed = line.substr(line.find_last_of(" =") + 1);
+    std::erase_if(offered, [&](const std::string& word) { return !word.starts_with(typed); });
     return offered;
   }
 
