@@ -87,7 +87,8 @@ std::vector<T> column(const Elements& elements, Get get) {
 PostgresLedger::PostgresLedger(const postgres::Url& url, const PostgresOptions& options,
                                AddressPool pool)
     : options_(options),
-      session_(url, [this](postgres::Connection& connection) { return set_up(connection); }),
+      session_(url, options.statement_timeout,
+               [this](postgres::Connection& connection) { return set_up(connection); }),
       pool_(std::move(pool)) {}
 
 StorageResult<std::unique_ptr<Ledger>> PostgresLedger::open(const postgres::Url& url,

@@ -74,12 +74,12 @@ StorageResult<Peer> read_peer(const postgres::Rows& rows, std::size_t row) {
 
 }  // namespace
 
-PostgresLookup::PostgresLookup(postgres::Url url, std::string instance)
-    : instance_(std::move(instance)), session_(std::move(url), set_up_lookups) {}
+PostgresLookup::PostgresLookup(const postgres::Url& url, const PostgresOptions& options)
+    : instance_(options.instance.name), session_(url, options.statement_timeout, set_up_lookups) {}
 
-StorageResult<std::unique_ptr<Lookup>> PostgresLookup::open(postgres::Url url,
-                                                            std::string instance) {
-  std::unique_ptr<PostgresLookup> lookup(new PostgresLookup(std::move(url), std::move(instance)));
+StorageResult<std::unique_ptr<Lookup>> PostgresLookup::open(const postgres::Url& url,
+                                                            const PostgresOptions& options) {
+  std::unique_ptr<PostgresLookup> lookup(new PostgresLookup(url, options));
   if (auto done = lookup->session_.connect(); !done) {
     return std::unexpected(std::move(done.error()));
   }

@@ -9,14 +9,15 @@
 
 #include "gateway/storage/ledger.h"
 #include "gateway/storage/postgres_session.h"
+#include "gateway/storage/postgres_storage.h"
 
 namespace lp::gateway::storage {
 
 class PostgresLookup final : public Lookup {
  public:
   /// Connects.
-  [[nodiscard]] static StorageResult<std::unique_ptr<Lookup>> open(postgres::Url url,
-                                                                   std::string instance);
+  [[nodiscard]] static StorageResult<std::unique_ptr<Lookup>> open(const postgres::Url& url,
+                                                                   const PostgresOptions& options);
 
   StorageResult<std::optional<SpentTicket>> find_spent(
       const messages::Nullifier& nullifier) override;
@@ -27,7 +28,7 @@ class PostgresLookup final : public Lookup {
   void hurry() noexcept override { session_.hurry(); }
 
  private:
-  PostgresLookup(postgres::Url url, std::string instance);
+  PostgresLookup(const postgres::Url& url, const PostgresOptions& options);
   /// Runs a prepared statement; again on a new connection where the old one turns out to be lost.
   [[nodiscard]] StorageResult<postgres::Rows> run(const char* name, const postgres::Params& params);
 

@@ -16,7 +16,8 @@ StorageStatus prepare_all(postgres::Connection& connection,
 StorageStatus PostgresSession::connect() {
   if (connection_) statements_before_ += connection_->statements_run();
   connection_.reset();
-  auto opened = postgres::Connection::open(url_, {.application_name = "lp-gateway"});
+  auto opened = postgres::Connection::open(
+      url_, {.application_name = "lp-gateway", .statement_timeout_ms = statement_timeout_.count()});
   if (!opened) return std::unexpected(std::move(opened.error()));
   if (auto done = set_up_(*opened); !done) return done;
   connection_ = std::move(*opened);

@@ -35,8 +35,8 @@ class PostgresSession {
   static constexpr std::chrono::milliseconds first_delay{50};
   static constexpr std::chrono::milliseconds longest_delay{2'000};
 
-  PostgresSession(postgres::Url url, SetUp set_up)
-      : url_(std::move(url)), set_up_(std::move(set_up)) {}
+  PostgresSession(postgres::Url url, std::chrono::milliseconds statement_timeout, SetUp set_up)
+      : url_(std::move(url)), statement_timeout_(statement_timeout), set_up_(std::move(set_up)) {}
 
   /// One attempt.
   StorageStatus connect();
@@ -60,6 +60,7 @@ class PostgresSession {
   bool wait_until(Clock::time_point moment);
 
   postgres::Url url_;
+  std::chrono::milliseconds statement_timeout_;
   SetUp set_up_;
   std::optional<postgres::Connection> connection_;
   std::uint64_t statements_before_ = 0;

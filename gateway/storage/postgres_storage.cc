@@ -18,9 +18,9 @@ StorageResult<std::unique_ptr<Storage>> open_parts(const postgres::Url& url,
                                                    AddressPool pool) {
   auto ledger = PostgresLedger::open(url, options, std::move(pool));
   if (!ledger) return std::unexpected(std::move(ledger.error()));
-  auto lookup = PostgresLookup::open(url, options.instance.name);
+  auto lookup = PostgresLookup::open(url, options);
   if (!lookup) return std::unexpected(std::move(lookup.error()));
-  auto lists = PostgresLookup::open(url, options.instance.name);
+  auto lists = PostgresLookup::open(url, options);
   if (!lists) return std::unexpected(std::move(lists.error()));
   return make_queued_storage(std::move(*ledger), options.commit_each, std::move(*lookup),
                              std::move(*lists));

@@ -2,6 +2,7 @@
 // "Several instances on PostgreSQL").
 #pragma once
 
+#include <chrono>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -19,6 +20,9 @@ struct PostgresOptions {
   std::string ipv6_pool{};
   /// One transaction for each registration instead of one for all that wait. For comparison only.
   bool commit_each = false;
+  /// The server ends a statement that runs for longer, which is then `busy`. Where it says nothing
+  /// for a quarter longer, it is frozen and the connection lost: before a client gives up.
+  std::chrono::milliseconds statement_timeout{20'000};
 };
 
 /// Whether the text may name an instance: 1 to 63 of A-Z, a-z, 0-9, '.', '_' and '-'.

@@ -2,11 +2,13 @@
 
 #include <array>
 #include <charconv>
+#include <chrono>
 #include <pqxx/pqxx>
 #include <utility>
 
 #include "lib/base/encoding.h"
 #include "lib/postgres/postgres.h"
+#include "lib/postgres/reply_limit.h"
 
 #if defined(__SANITIZE_ADDRESS__)
 #define LP_LEAKS_ARE_LOOKED_FOR
@@ -196,13 +198,27 @@ Bytes Rows::bytes(std::size_t row, std::size_t column) const {
 }
 
 struct Connection::Impl {
-  Impl(const Url& from, const std::string& text) : url(from), connection(text) {}
+  Impl(const Url& from, const std::string& text, std::chrono::milliseconds longest)
+      : url(from), connection(text), reply_limit(longest) {}
 
-  /// Runs `work` with a transaction object that begins nothing, and makes errors of exceptions.
+  /// Runs `work` with a transaction object that begins nothing, within the limit for a reply.
   template <typename Work>
   auto guarded(Work work) -> Result<decltype(work(std::declval<pqxx::nontransaction&>()))> {
     conflict = false;
     if (!open) return fail(Error::Kind::unavailable, "the connection to the database was lost");
+    reply_limit.expect_reply(connection.sock());
+    auto result = caught(std::move(work));
+    if (reply_limit.replied()) return result;
+    open = false;  // also for an answer that came in the last moment
+    if (result) return result;
+    const std::chrono::duration<double> seconds = reply_limit.limit();
+    return fail(Error::Kind::unavailable,
+                fmt::format("no answer from the database within {:g} s", seconds.count()));
+  }
+
+  /// Makes errors of exceptions.
+  template <typename Work>
+  auto caught(Work work) -> Result<decltype(work(std::declval<pqxx::nontransaction&>()))> {
     try {
       pqxx::nontransaction transaction(connection);
       return work(transaction);
@@ -229,6 +245,7 @@ struct Connection::Impl {
 
   Url url;
   pqxx::connection connection;
+  ReplyLimit reply_limit;
   bool open = true;
   bool conflict = false;
   std::uint64_t statements = 0;
@@ -240,9 +257,10 @@ Connection& Connection::operator=(Connection&&) noexcept = default;
 Connection::~Connection() = default;
 
 Result<Connection> Connection::open(const Url& url, const ConnectOptions& options) {
+  const std::chrono::milliseconds longest(options.statement_timeout_ms * 5 / 4);
   std::unique_ptr<Impl> impl;
   try {
-    impl = std::make_unique<Impl>(url, url.connection_string(options.application_name));
+    impl = std::make_unique<Impl>(url, url.connection_string(options.application_name), longest);
     never_connect_again(impl->connection);
   } catch (const std::exception& error) {
     return fail(Error::Kind::unavailable, url.redact(one_line(error.what())));

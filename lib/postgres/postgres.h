@@ -71,7 +71,9 @@ class Rows {
 
 struct ConnectOptions {
   std::string application_name;
-  /// How long a statement may wait for a lock, and run, before it fails with busy. 0: for ever.
+  /// How long a statement may wait for a lock, and run, before it fails with busy. 0: for ever. A
+  /// server that says nothing for a quarter longer than a statement may run is frozen, and the
+  /// connection lost.
   std::int64_t lock_timeout_ms = 5'000;
   std::int64_t statement_timeout_ms = 60'000;
 };

@@ -1,11 +1,13 @@
 // A PostgreSQL server that goes away, refuses, or is cut off in the middle of a COMMIT.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <signal.h>
 
 #include <atomic>
 #include <chrono>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "gateway/storage/postgres_schema.h"
@@ -20,6 +22,24 @@ using Cut = CuttingProxy::Cut;
 using testing::HasSubstr;
 using testing::Not;
 
+/// Stopped, as by SIGSTOP or a disk that hangs, until this ends. Their sockets stay open.
+class FrozenProcesses {
+ public:
+  explicit FrozenProcesses(std::vector<std::int64_t> processes) : processes_(std::move(processes)) {
+    signal(SIGSTOP);
+  }
+  ~FrozenProcesses() { signal(SIGCONT); }
+  FrozenProcesses(const FrozenProcesses&) = delete;
+  FrozenProcesses& operator=(const FrozenProcesses&) = delete;
+
+ private:
+  void signal(int number) const {
+    for (const auto process : processes_)
+      EXPECT_EQ(::kill(static_cast<pid_t>(process), number), 0) << process;
+  }
+  std::vector<std::int64_t> processes_;
+};
+
 class PostgresOutageTest : public ::testing::Test {
  protected:
   void SetUp() override {
@@ -32,9 +52,9 @@ class PostgresOutageTest : public ::testing::Test {
     storage_.reset();
     if (!IsSkipped() && checked_) expect_invariants(url_);
   }
-  void open(const std::string& url) {
+  void open(const std::string& url, const Options& options = {}) {
     storage_.reset();
-    auto storage = open_database(url, {});
+    auto storage = open_database(url, options);
     ASSERT_TRUE(storage) << storage.error().detail;
     storage_ = std::move(*storage);
   }
@@ -227,6 +247,51 @@ TEST_F(PostgresOutageTest, ServerThatIsAwayIsNotNoticedOrHoldsCallsForEver) {
   EXPECT_TRUE(eventually([&] { return storage().stats().healthy; }));
   EXPECT_EQ(accept(storage(), ticket(wireguard_owner(2), 2))->outcome, AcceptanceOutcome::accepted);
   EXPECT_TRUE(find_spent(storage(), ticket(wireguard_owner(1), 1).nullifier)->has_value());
+}
+
+TEST_F(PostgresOutageTest, FrozenServerIsWaitedForForEver) {
+  auto connection =
+      postgres::Connection::open(postgres::Url::parse(url_).value(),
+                                 {.application_name = "test", .statement_timeout_ms = 800});
+  ASSERT_TRUE(connection) << connection.error().detail;
+  // A statement that the server itself ends is none that it does not answer.
+  EXPECT_EQ(connection->query("SELECT pg_sleep(60)").error().kind, Kind::busy);
+  EXPECT_TRUE(connection->is_open());
+  const FrozenProcesses frozen({connection->query_integer("SELECT pg_backend_pid()").value()});
+  const auto refused = connection->query("SELECT 1");
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().kind, Kind::unavailable);
+  EXPECT_EQ(refused.error().detail, "no answer from the database within 1 s");
+  EXPECT_FALSE(connection->is_open());
+}
+
+TEST_F(PostgresOutageTest, FrozenServerHoldsCallsForEverOrLosesThem) {
+  open(url_, {.statement_timeout = std::chrono::milliseconds(800)});
+  ASSERT_TRUE(accept(storage(), ticket(wireguard_owner(1), 1)));
+  auto rows = this->rows();
+  const auto backends = rows.postgres().query(
+      "SELECT pid FROM pg_stat_activity"
+      " WHERE datname = current_database() AND application_name = 'lp-gateway'");
+  ASSERT_EQ(backends->size(), 3U);
+  {
+    const FrozenProcesses frozen(
+        {backends->integer(0, 0), backends->integer(1, 0), backends->integer(2, 0)});
+    // The frozen session still has the lock on the instance's name, and what it may have done is
+    // not known before it ends.
+    const auto refused = accept(storage(), ticket(wireguard_owner(2), 2));
+    ASSERT_FALSE(refused);
+    EXPECT_EQ(refused.error().kind, Kind::unavailable);
+    EXPECT_FALSE(storage().stats().healthy);
+    const auto found = find_spent(storage(), ticket(wireguard_owner(1), 1).nullifier);
+    ASSERT_TRUE(found) << found.error().detail;
+    EXPECT_TRUE(found->has_value());
+  }
+  EXPECT_TRUE(eventually([&] { return storage().stats().healthy; }));
+  EXPECT_TRUE(accept(storage(), ticket(wireguard_owner(2), 2)));
+  EXPECT_EQ(accept(storage(), ticket(wireguard_owner(2), 2))->outcome, AcceptanceOutcome::replayed);
+  EXPECT_EQ(rows.count("spent_credentials"), 2);
+  EXPECT_EQ(rows.text("SELECT min(credited) || ' ' || max(credited) FROM bandwidth"),
+            "500000000 500000000");
 }
 
 TEST_F(PostgresOutageTest, InstanceWritesWithoutTheLockOnItsName) {

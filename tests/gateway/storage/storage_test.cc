@@ -68,7 +68,8 @@ StorageResult<std::unique_ptr<Storage>> open_database(const std::filesystem::pat
                         .instance = instance(options.instance),
                         .ipv4_pool = options.ipv4_pool,
                         .ipv6_pool = options.ipv6_pool,
-                        .commit_each = options.commit_each});
+                        .commit_each = options.commit_each,
+                        .statement_timeout = options.statement_timeout});
 }
 
 void StorageTestBase::set_up(Database kind) {

@@ -7,6 +7,7 @@
 
 #include <gtest/gtest.h>
 
+#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -33,7 +34,8 @@ struct Options {
   std::string ipv4_pool = "10.1.0.0/16";
   std::string ipv6_pool = "fd00::/112";
   bool commit_each = false;
-  std::string instance = "a";  ///< of PostgreSQL
+  std::string instance = "a";  ///< of PostgreSQL, as is what follows
+  std::chrono::milliseconds statement_timeout{20'000};
 };
 
 /// What instance `name` of the tests announces.
