@@ -76,6 +76,8 @@ Accepts registrations over LP: takes a client's ticket once, gives its
 WireGuard key tunnel addresses and bandwidth, carries the peer into
 WireGuard, and answers with what the client needs for the tunnel. Comes
 with a systemd service and a timer that cleans up its database.")
+# For backups and checks; nothing of it runs by itself.
+set(CPACK_DEBIAN_LP-ISSUER_PACKAGE_SUGGESTS lp-tools)
 lp_debian_package(lp-issuer "${declared}"
 "issuer of e-cash tickets for LP test networks
 Signs tickets blindly for those who bear a token, and answers the chain's

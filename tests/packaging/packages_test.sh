@@ -49,6 +49,7 @@ version_is_that_of_the_programs() {
   done
   for package in "${packages[@]}"; do expect_equal "$version-1" "$(field "$package" Version)"; done
   expect_contains "lp-tools (= $version-1)" "$(field lp-gateway Depends)"
+  expect_equal lp-tools "$(field lp-issuer Suggests)"
 }
 
 # By the libraries that each cannot do without.
