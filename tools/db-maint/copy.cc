@@ -9,6 +9,7 @@
 #include "tools/db-maint/copy_rows.h"
 #include "tools/db-maint/gateway_store.h"
 #include "tools/db-maint/interrupt.h"
+#include "tools/db-maint/postgres_access.h"
 #include "tools/db-maint/postgres_store.h"
 #include "tools/db-maint/progress.h"
 
@@ -48,8 +49,8 @@ class Copy {
 
   /// Whether the target may be filled, without changing anything.
   Outcome<void> look_at_target() {
-    const auto version = check_schema_version(target_, postgres_schema());
-    if (!version) return std::unexpected(of_target(version.error()));
+    const auto version = check_target();
+    if (!version) return std::unexpected(version.error());
     if (*version == 0) return {};
     const auto filled = filled_table();
     if (!filled) return std::unexpected(filled.error());
@@ -60,6 +61,7 @@ class Copy {
 
   /// Fills the target and retires the source.
   Outcome<void> run() {
+    if (const auto version = check_target(); !version) return std::unexpected(version.error());
     if (auto made = migrate(target_, postgres_schema()); !made) {
       return std::unexpected(of_target(made.error()));
     }
@@ -100,10 +102,27 @@ class Copy {
     return failure_of(error, options_.database);
   }
   [[nodiscard]] Failure of_target(const postgres::Error& error) const {
-    if (error.kind == postgres::Error::Kind::unavailable && target_.is_open()) {
-      return {exit_status::no_input, fmt::format("{}: {}", options_.target_database, error.detail)};
-    }
     return failure_of(error, options_.target_database);
+  }
+  /// The schema version of the target, 0 where it is empty; that it is none of another program's,
+  /// and may be written.
+  Outcome<std::int64_t> check_target() {
+    const auto& database = options_.target_database;
+    auto checked = check_takes_writes(target_, database);
+    if (checked) checked = check_may_look(target_, database);
+    if (!checked) return std::unexpected(checked.error());
+    const auto version = check_schema_version(target_, postgres_schema());
+    if (!version) {
+      const auto& error = version.error();
+      if (error.kind != postgres::Error::Kind::unavailable || !target_.is_open()) {
+        return std::unexpected(of_target(error));
+      }
+      return fail(exit_status::no_input, fmt::format("{}: {}", database, error.detail));
+    }
+    checked = *version == 0 ? check_may_create(target_, database)
+                            : check_rights(target_, database, Access::write);
+    if (!checked) return std::unexpected(checked.error());
+    return *version;
   }
   [[nodiscard]] static Outcome<void> interrupted_here() {
     return fail(exit_status::unknown, "interrupted; nothing was copied");
@@ -274,9 +293,7 @@ Outcome<Copy> begin(Store& store, const Options& options) {
     return fail(exit_status::usage,
                 fmt::format("{}: is no gateway's database in SQLite", options.database));
   }
-  const auto url = postgres::Url::parse(options.target);
-  if (!url) return fail(exit_status::usage, "--to: " + url.error().detail);
-  auto target = connect(*url, options.lock_timeout);
+  auto target = connect(options.target, "--to", options.lock_timeout);
   if (!target) return std::unexpected(target.error());
   // Until it ends nobody has the file open, and so nobody changes it.
   const auto alone = options.dry_run ? true : source->take_exclusively({});
@@ -286,7 +303,7 @@ Outcome<Copy> begin(Store& store, const Options& options) {
                 fmt::format("{}: another process has it open; stop the gateway{}", options.database,
                             who_has_it_open(options.database)));
   }
-  return Outcome<Copy>(std::in_place, *source, *std::move(target), options);
+  return Outcome<Copy>(std::in_place, *source, std::move(target->connection), options);
 }
 
 }  // namespace

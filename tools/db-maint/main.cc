@@ -61,6 +61,10 @@ bool writes(const Options& options) {
   return false;
 }
 
+bool maintains(Command command) {
+  return command == Command::vacuum || command == Command::migrate;
+}
+
 Report run(const Options& options) {
   const SystemWallClock clock;
   const auto begun = std::chrono::steady_clock::now();
@@ -68,6 +72,7 @@ Report run(const Options& options) {
   const auto store = open_store({.storage = options.storage,
                                  .lock_timeout = options.lock_timeout,
                                  .writes = writes(options),
+                                 .maintains = writes(options) && maintains(options.command),
                                  .any_schema_version = options.command == Command::migrate ||
                                                        options.command == Command::backup,
                                  .retired = !writes(options) || options.command == Command::copy});

@@ -20,6 +20,14 @@ std::string_view first_line(std::string_view text) {
   return text.substr(0, text.find('\n'));
 }
 
+/// pg_dump itself knows but one exit status.
+int status_of(std::string_view said) {
+  if (said.find("No space left") != std::string_view::npos) return exit_status::cannot_create;
+  // --lock-wait-timeout limits the statements that lock.
+  if (said.find("due to statement timeout") != std::string_view::npos) return exit_status::unknown;
+  return exit_status::unavailable;
+}
+
 std::int64_t dump_bytes(const std::filesystem::path& file) {
   std::error_code error;
   const auto size = std::filesystem::file_size(file, error);
@@ -50,9 +58,7 @@ Outcome<BackupSize> PostgresStore::backup(const std::filesystem::path& file,
   if (interrupted()) return fail(exit_status::unknown, "interrupted; no backup was made");
   if (dumped->code != 0) {
     const auto said = url_.redact(std::string(first_line(dumped->error_output)));
-    const bool full = said.find("No space left") != std::string::npos;
-    return fail(full ? exit_status::cannot_create : exit_status::unavailable,
-                fmt::format("{}: no backup was made; {}", database, said));
+    return fail(status_of(said), fmt::format("{}: no backup was made; {}", database, said));
   }
   const auto listed = run_child({"pg_restore", "--list", path.string()}, {}, [] {});
   if (!listed) return std::unexpected(listed.error());

@@ -7,6 +7,7 @@
 
 #include "gateway/storage/postgres_schema.h"
 #include "lib/base/encoding.h"
+#include "tools/db-maint/postgres_access.h"
 
 namespace lp::db_maint {
 namespace {
@@ -87,38 +88,56 @@ constexpr std::array counts{
 
 }  // namespace
 
-Outcome<postgres::Connection> connect(const postgres::Url& url,
-                                      std::chrono::milliseconds lock_timeout) {
+// Of several servers one that takes writes, as the gateways have it; a backup of a standby may lack
+// the latest tickets. Where there is none, one that can be read: what is to be said about it, or to
+// be read from it, is for the command to know.
+Outcome<Session> connect(const std::string& text, std::string_view option,
+                         std::chrono::milliseconds lock_timeout) {
+  auto url = postgres::Url::parse(text);
+  if (!url) return fail(exit_status::usage, fmt::format("{}: {}", option, url.error().detail));
   // To PostgreSQL a timeout of zero is none. Long statements are what this program is for.
-  auto connection = postgres::Connection::open(
-      url, {.application_name = "lp-db-maint",
-            .lock_timeout_ms = std::max<std::int64_t>(1, lock_timeout.count()),
-            .statement_timeout_ms = 0});
-  if (connection) return *std::move(connection);
+  const postgres::ConnectOptions options{
+      .application_name = "lp-db-maint",
+      .lock_timeout_ms = std::max<std::int64_t>(1, lock_timeout.count()),
+      .statement_timeout_ms = 0};
+  auto connection = postgres::Connection::open(*url, options);
+  if (!connection && connection.error().detail.find("read-only") != std::string::npos) {
+    const char* separator = text.find('?') == std::string::npos ? "?" : "&";
+    if (auto any = postgres::Url::parse(text + separator + "target_session_attrs=any")) {
+      url = std::move(any);
+      connection = postgres::Connection::open(*url, options);
+    }
+  }
+  if (connection) return Session{.url = *std::move(url), .connection = *std::move(connection)};
   // Before there is a session there is no code that would tell.
   const auto& detail = connection.error().detail;
   const bool refused = detail.find("authentication") != std::string::npos ||
                        detail.find("no password supplied") != std::string::npos ||
                        detail.find("pg_hba.conf") != std::string::npos;
   return fail(refused ? exit_status::no_permission : exit_status::unavailable,
-              fmt::format("{}: cannot be reached: {}", url.display(), detail));
+              fmt::format("{}: cannot be reached: {}", url->display(), detail));
 }
 
 Outcome<std::unique_ptr<Store>> PostgresStore::open(const StoreOptions& options) {
-  auto url = postgres::Url::parse(options.storage);
-  if (!url) return fail(exit_status::usage, "--storage: " + url.error().detail);
-  const std::string& database = url->display();
-  auto connection = connect(*url, options.lock_timeout);
-  if (!connection) return std::unexpected(connection.error());
+  auto session = connect(options.storage, "--storage", options.lock_timeout);
+  if (!session) return std::unexpected(session.error());
+  const std::string& database = session->url.display();
+  auto* const connection = &session->connection;
+  if (options.writes) {
+    if (auto checked = check_takes_writes(*connection, database); !checked) {
+      return std::unexpected(checked.error());
+    }
+  }
+  if (auto checked = check_may_look(*connection, database); !checked) {
+    return std::unexpected(checked.error());
+  }
   const auto version = postgres::check_schema_version(*connection, postgres_schema());
   if (!version) {
-    const auto kind = version.error().kind;
-    if (kind == postgres::Error::Kind::unavailable && connection->is_open()) {
-      const bool denied = version.error().detail.find("permission denied") != std::string::npos;
-      return fail(denied ? exit_status::no_permission : exit_status::no_input,
-                  fmt::format("{}: {}", database, version.error().detail));
+    const auto& error = version.error();
+    if (error.kind == postgres::Error::Kind::unavailable && connection->is_open()) {
+      return fail(exit_status::no_input, fmt::format("{}: {}", database, error.detail));
     }
-    return std::unexpected(failure_of(version.error(), database));
+    return std::unexpected(failure_of(error, database));
   }
   if (*version == 0) {
     return fail(exit_status::no_input,
@@ -130,7 +149,12 @@ Outcome<std::unique_ptr<Store>> PostgresStore::open(const StoreOptions& options)
                             "and run lp-db-maint migrate",
                             database, *version, postgres_schema().newest_version()));
   }
-  return std::make_unique<PostgresStore>(*std::move(url), *std::move(connection),
+  const auto rights = options.writes ? Access::write : Access::read;
+  const auto access = options.maintains ? Access::maintain : rights;
+  if (auto checked = check_rights(*connection, database, access); !checked) {
+    return std::unexpected(checked.error());
+  }
+  return std::make_unique<PostgresStore>(std::move(session->url), std::move(session->connection),
                                          options.lock_timeout);
 }
 

@@ -15,9 +15,14 @@
 
 namespace lp::db_maint {
 
-/// Connects as lp-db-maint. The failure names the database without its password.
-[[nodiscard]] Outcome<postgres::Connection> connect(const postgres::Url& url,
-                                                    std::chrono::milliseconds lock_timeout);
+struct Session {
+  postgres::Url url;
+  postgres::Connection connection;
+};
+/// Connects as lp-db-maint with the URL that this option has given. The server may be one that can
+/// only be read. The failure names the database without its password.
+[[nodiscard]] Outcome<Session> connect(const std::string& url, std::string_view option,
+                                       std::chrono::milliseconds lock_timeout);
 
 class PostgresStore final : public Store {
  public:

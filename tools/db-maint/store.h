@@ -153,6 +153,7 @@ struct StoreOptions {
   std::string storage;  ///< "sqlite:PATH", a path, or "postgresql://…"
   std::chrono::milliseconds lock_timeout{5'000};
   bool writes = false;              ///< a database that cannot be written is refused at once
+  bool maintains = false;           ///< does what only the owner of its tables may (PostgreSQL)
   bool any_schema_version = false;  ///< older ones, too
   bool retired = false;  ///< also one that was copied to PostgreSQL (SqliteStore::retire)
 };

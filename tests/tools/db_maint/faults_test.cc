@@ -1,7 +1,6 @@
 // What the world does to a database: each has its exit status and its sentence, and loses nothing.
 #include <fcntl.h>
 #include <gmock/gmock.h>
-#include <sys/mount.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -137,37 +136,11 @@ TEST(Page, ThatIsDamagedIsFoundAndNothingElseIsDone) {
   EXPECT_EQ(lp::test::read_file(backup), "the one before");
 }
 
-/// A file system of a few MiB. Only root may mount one.
-class SmallDisk {
- public:
-  explicit SmallDisk(std::filesystem::path place) : place_(std::move(place)) {
-    std::filesystem::create_directory(place_);
-    mounted_ = ::mount("tmpfs", place_.c_str(), "tmpfs", 0, "size=16m,mode=0700") == 0;
-  }
-  SmallDisk(const SmallDisk&) = delete;
-  SmallDisk& operator=(const SmallDisk&) = delete;
-  ~SmallDisk() {
-    if (mounted_) (void)::umount2(place_.c_str(), MNT_DETACH);
-  }
-  [[nodiscard]] bool mounted() const { return mounted_; }
-  /// Leaves so many bytes free.
-  void fill_up(std::uintmax_t left) const {
-    const auto free = std::filesystem::space(place_).available;
-    std::ofstream file(place_ / "filler", std::ios::binary);
-    file << std::string(free - left, 'x');
-  }
-  void make_room() const { std::filesystem::remove(place_ / "filler"); }
-
- private:
-  std::filesystem::path place_;
-  bool mounted_ = false;
-};
-
 TEST(Disk, ThatIsFullLosesNothing) {
   const Database database;
   fill(database, 6'000);
-  const SmallDisk disk(database.beside("disk"));
-  if (!disk.mounted()) GTEST_SKIP() << "a small file system cannot be mounted here";
+  const SmallDisk disk(database.beside("disk"), "size=16m,mode=0700");
+  if (!disk.mounted()) GTEST_SKIP() << SmallDisk::not_mounted;
   const auto full = database.beside("disk/gateway.sqlite");
   database.rows().execute("PRAGMA wal_checkpoint(TRUNCATE)");
   std::filesystem::copy_file(database.path(), full);

@@ -1,9 +1,11 @@
 #include "tests/tools/db_maint/fixture.h"
 
 #include <gtest/gtest.h>
+#include <sys/mount.h>
 
 #include <boost/json.hpp>
 #include <cstdlib>
+#include <fstream>
 #include <future>
 #include <stdexcept>
 #include <string_view>
@@ -115,6 +117,76 @@ void EveryDatabase::expect_clean() const {
 
 std::string kind_name(const ::testing::TestParamInfo<Kind>& info) {
   return info.param == Kind::sqlite ? "sqlite" : "postgres";
+}
+
+void OnPostgres::SetUp() {
+  if (!lp::test::PostgresServer::installed()) {
+    GTEST_SKIP() << lp::test::PostgresServer::not_installed;
+  }
+  name_ = new_postgres_database();
+}
+
+void OnPostgres::fill(std::uint64_t clients, int old) const {
+  const Database source;
+  {
+    const auto storage = source.open();
+    for (std::uint64_t i = 1; i <= clients; ++i)
+      Database::accept(*storage, i, i, now + day, now);
+  }
+  if (old > 0) source.add_spent(old, now - 40 * day);
+  copy_to_postgres(source, name_);
+}
+
+std::string OnPostgres::url() const {
+  return postgres().url(name_);
+}
+
+std::vector<std::string> OnPostgres::arguments(std::vector<std::string> args) const {
+  args.insert(args.end(), {"--storage", url(), "--as-of", std::to_string(now)});
+  return args;
+}
+
+Finished OnPostgres::maintain(std::vector<std::string> args) const {
+  return lp_db_maint(arguments(std::move(args)));
+}
+
+std::string OnPostgres::execute(const std::string& sql) const {
+  return postgres().query(name_, sql);
+}
+
+std::int64_t OnPostgres::count(const std::string& table) const {
+  return postgres_integer(name_, "SELECT count(*) FROM " + table);
+}
+
+void OnPostgres::expect_clean() const {
+  const auto checked = maintain({"check"});
+  EXPECT_EQ(checked.ended.code, 0) << checked.output << checked.error_output;
+}
+
+postgres::Connection OnPostgres::connect() const {
+  return postgres::Connection::open(postgres::Url::parse(url()).value(),
+                                    {.application_name = "test"})
+      .value();
+}
+
+SmallDisk::SmallDisk(std::filesystem::path place, const std::string& options)
+    : place_(std::move(place)) {
+  std::filesystem::create_directory(place_);
+  mounted_ = ::mount("tmpfs", place_.c_str(), "tmpfs", 0, options.c_str()) == 0;
+}
+
+SmallDisk::~SmallDisk() {
+  if (mounted_) (void)::umount2(place_.c_str(), MNT_DETACH);
+}
+
+void SmallDisk::fill_up(std::uintmax_t left) const {
+  const auto free = std::filesystem::space(place_).available;
+  std::ofstream file(place_ / "filler", std::ios::binary);
+  file << std::string(free - left, 'x');
+}
+
+void SmallDisk::make_room() const {
+  std::filesystem::remove(place_ / "filler");
 }
 
 lp::test::PostgresServer& postgres() {

@@ -8,9 +8,11 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "gateway/storage/sqlite_storage.h"
+#include "lib/postgres/postgres.h"
 #include "tests/gateway/storage/fixture.h"
 #include "tests/support/postgres_server.h"
 #include "tests/support/process.h"
@@ -90,6 +92,45 @@ class EveryDatabase : public ::testing::TestWithParam<Kind> {
 [[nodiscard]] std::int64_t postgres_integer(const std::string& database, const std::string& sql);
 /// Copies it there as instance `a`; the source stays usable.
 void copy_to_postgres(const Database& source, const std::string& database);
+
+/// A database in PostgreSQL of instance a, with `clients` WireGuard clients and `old` tickets that
+/// are to be removed.
+class OnPostgres : public ::testing::Test {
+ protected:
+  void SetUp() override;
+  void fill(std::uint64_t clients, int old) const;
+  [[nodiscard]] std::string url() const;
+  /// As of `now`.
+  [[nodiscard]] std::vector<std::string> arguments(std::vector<std::string> args) const;
+  [[nodiscard]] Finished maintain(std::vector<std::string> args) const;
+  std::string execute(const std::string& sql) const;
+  [[nodiscard]] std::int64_t count(const std::string& table) const;
+  void expect_clean() const;
+  [[nodiscard]] postgres::Connection connect() const;
+
+  std::string name_;
+};
+
+/// A file system of a few MiB: `options` are tmpfs's, "size=4m,mode=0700". Only root may mount one.
+class SmallDisk {
+ public:
+  static constexpr std::string_view not_mounted = "a small file system cannot be mounted here";
+
+  /// Makes the directory where it is not there.
+  SmallDisk(std::filesystem::path place, const std::string& options);
+  SmallDisk(const SmallDisk&) = delete;
+  SmallDisk& operator=(const SmallDisk&) = delete;
+  ~SmallDisk();
+  [[nodiscard]] bool mounted() const { return mounted_; }
+  [[nodiscard]] const std::filesystem::path& path() const { return place_; }
+  /// Leaves so many bytes free.
+  void fill_up(std::uintmax_t left) const;
+  void make_room() const;
+
+ private:
+  std::filesystem::path place_;
+  bool mounted_ = false;
+};
 
 /// lp-db-maint with these arguments alone.
 [[nodiscard]] Finished lp_db_maint(std::vector<std::string> args);
