@@ -142,6 +142,7 @@ class CommandLine {
     std::string key = name.substr(2);
     std::replace(key.begin(), key.end(), '-', '_');
     const std::string_view nearest = config::nearest_key(key);
+    if (nearest == key) return fmt::format("{} is a setting of run, and no flag here", name);
     return fmt::format(
         "unknown flag {}{}", name,
         nearest.empty() ? std::string()

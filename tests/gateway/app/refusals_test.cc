@@ -81,6 +81,10 @@ TEST_F(Refused, AWrongFlagIsPassedOver) {
   EXPECT_EQ(unknown.ended.code, 64);
   EXPECT_THAT(unknown.error_output,
               HasSubstr("unknown flag --max-conections; did you mean --max-connections?"));
+  const auto elsewhere = test::run({.program = test::program("lp-gateway"),
+                                    .args = {"peers", "list", "--storage", "sqlite:a.sqlite"}});
+  EXPECT_EQ(elsewhere.ended.code, 64);
+  EXPECT_THAT(elsewhere.error_output, HasSubstr("--storage is a setting of run, and no flag here"));
   for (const std::vector<std::string>& args : {std::vector<std::string>{},
                                                {"walk"},
                                                {"run", "extra"},
