@@ -1,9 +1,14 @@
 // Which peers are stale, and that an address is free only once WireGuard has its peer no longer.
 #include <gmock/gmock.h>
+#include <unistd.h>
 
 #include <future>
 #include <thread>
 
+#include "lib/base/encoding.h"
+#include "lib/messages/registration_errors.h"
+#include "tests/gateway/wireguard/uapi_server.h"
+#include "tests/system/gateway_process.h"
 #include "tests/tools/db_maint/fixture.h"
 
 namespace lp::db_maint::test {
@@ -166,6 +171,127 @@ TEST(StalePeers, ClientThatComesBackMeanwhileKeepsItsAddresses) {
   EXPECT_EQ(rows.count("wireguard_peers WHERE id = 3"), 1);
   EXPECT_EQ(rows.integer("SELECT available FROM bandwidth WHERE client_id = 3"), ticket_amount);
   expect_clean(database);
+}
+
+/// A real gateway with a WireGuard that does as it is told.
+class StalePeersBeside : public ::testing::TestWithParam<Kind> {
+ protected:
+  void SetUp() override {
+    if (GetParam() == Kind::postgres && !lp::test::PostgresServer::installed()) {
+      GTEST_SKIP() << lp::test::PostgresServer::not_installed;
+    }
+    std::error_code error;
+    made_sockets_ = std::filesystem::create_directory(sockets, error);
+    if (::access(sockets, W_OK) != 0)
+      GTEST_SKIP() << "NOT RUN: no socket can be made in " << sockets;
+    device_.emplace(std::filesystem::path(sockets) / (interface_ + ".sock"));
+    std::vector<std::string> flags{"--wireguard-backend", "uapi", "--wireguard-interface",
+                                   interface_};
+    if (GetParam() == Kind::postgres) {
+      name_ = new_postgres_database();
+      flags.insert(flags.end(), {"--storage", postgres().url(name_), "--instance", "a",
+                                 "--wireguard-announced-address", "192.0.2.1"});
+    }
+    gateway_.emplace(lp::test::GatewayProcess::Options{.flags = flags});
+  }
+  void TearDown() override {
+    gateway_.reset();
+    device_.reset();
+    std::error_code others_are_there;
+    if (made_sockets_) std::filesystem::remove(sockets, others_are_there);
+  }
+
+  [[nodiscard]] std::string storage() const {
+    return name_.empty() ? gateway_->database().string() : postgres().url(name_);
+  }
+  void execute(const std::string& sql) const {
+    if (name_.empty()) {
+      Rows(gateway_->database()).execute(sql);
+    } else {
+      postgres().query(name_, sql);
+    }
+  }
+  [[nodiscard]] std::int64_t count(const std::string& table) const {
+    return name_.empty() ? Rows(gateway_->database()).count(table)
+                         : postgres_integer(name_, "SELECT count(*) FROM " + table);
+  }
+  [[nodiscard]] std::optional<messages::RegistrationResponse> bring_ticket(
+      std::uint64_t client, std::uint64_t ticket) const {
+    return lp::test::register_once(gateway_->port(), gateway_->lp_key(),
+                                   lp::test::request(client, ticket));
+  }
+  /// The device's peers and their addresses.
+  using Peers = std::map<std::string, std::vector<std::string>>;
+  [[nodiscard]] Peers peers() const {
+    Peers peers;
+    for (const auto& [key, peer] : device_->state().peers)
+      peers.emplace(key, peer.allowed_ips);
+    return peers;
+  }
+  static Peers::value_type peer(std::uint64_t client,
+                                const std::optional<messages::RegistrationResponse>& response) {
+    const auto& data = response.value().gateway_data.value();
+    return {to_hex(lp::test::numbered_wireguard_key(client).bytes),
+            {messages::to_string(data.private_ipv4) + "/32",
+             messages::to_string(data.private_ipv6) + "/128"}};
+  }
+
+  static constexpr const char* sockets = "/run/wireguard";
+  const std::string interface_ = "lpm" + std::to_string(::getpid());
+  bool made_sockets_ = false;
+  std::string name_;
+  std::optional<lp::test::UapiServer> device_;
+  std::optional<lp::test::GatewayProcess> gateway_;
+};
+INSTANTIATE_TEST_SUITE_P(On, StalePeersBeside, ::testing::Values(Kind::sqlite, Kind::postgres),
+                         kind_name);
+
+TEST_P(StalePeersBeside, LeaveWireguardBeforeTheirAddressesAreFree) {
+  std::optional<messages::RegistrationResponse> last;
+  for (std::uint64_t client = 1; client <= 4; ++client) {
+    last = bring_ticket(client, client);
+    ASSERT_TRUE(last && last->success);
+  }
+  ASSERT_EQ(peers().size(), 4U);
+  // All but the last are stale.
+  for (const char* set : {"wireguard_peers SET created_at = created_at - 864000 WHERE id <= 3",
+                          "spent_credentials SET spent_at = spent_at - 864000"
+                          " WHERE client_id <= 3"})
+    execute(std::string("UPDATE ") + set);
+
+  device_->behave({.applies = false, .answers = false});
+  Child child({.program = lp::test::program("lp-db-maint"),
+               .args = {"stale-peers", "--remove", "--wait", "60s", "--format", "json", "--storage",
+                        storage()}});
+  while (count("wireguard_removals") < 3)
+    ASSERT_TRUE(child.running()) << child.error_output();
+  // The gateway notices that its WireGuard hangs, and asks it from then on.
+  const auto refused = bring_ticket(4, 5);
+  ASSERT_TRUE(refused);
+  EXPECT_EQ(refused->error, sentence(messages::RegistrationFailure::wireguard_failed));
+  EXPECT_TRUE(child.running());
+  EXPECT_EQ(peers().size(), 4U);
+  EXPECT_EQ(count("wireguard_peers"), 4);
+  EXPECT_EQ(count("released_addresses"), 0);
+
+  device_->behave({});
+  const auto ended = child.wait();
+  EXPECT_EQ(ended.code, 0) << child.error_output();
+  const Finished finished{.ended = ended, .output = child.output(), .error_output = {}};
+  EXPECT_EQ(number(finished, "removed"), 3);
+  EXPECT_EQ(number(finished, "left"), 0);
+  EXPECT_EQ(peers(), Peers({peer(4, last)}));
+  EXPECT_EQ(count("wireguard_peers"), 1);
+  EXPECT_EQ(count("released_addresses"), 6);
+
+  const auto returned = bring_ticket(1, 6);
+  const auto topped_up = bring_ticket(4, 5);
+  ASSERT_TRUE(returned && returned->success);
+  ASSERT_TRUE(topped_up && topped_up->success);
+  EXPECT_EQ(peers(), Peers({peer(1, returned), peer(4, last)}));
+  EXPECT_EQ(gateway_->stop(), 0);
+  const auto checked = lp_db_maint({"check", "--storage", storage()});
+  EXPECT_EQ(checked.ended.code, 0) << checked.output;
 }
 
 TEST(StalePeers, OfAnIssuerThereAreNone) {
