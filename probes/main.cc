@@ -63,7 +63,9 @@ std::unique_ptr<report::Writer> make_writer(const options::Settings& settings) {
     case options::Format::text:
       break;
   }
-  return report::make_text_writer(stdout, {color_wanted(settings.color, STDOUT_FILENO)});
+  return report::make_text_writer(
+      stdout, {.color = color_wanted(settings.color, STDOUT_FILENO),
+               .together = settings.parallel > 1 && settings.targets.size() > 1});
 }
 
 void print_error_codes() {

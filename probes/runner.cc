@@ -3,7 +3,11 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cstdlib>
+#include <system_error>
+#include <thread>
+#include <vector>
 
 #include "lib/wire/format.h"
 #include "probes/http/gateway_info.h"
@@ -122,12 +126,34 @@ int Runner::run() {
   } else if (settings_.gateway_ip) {
     status = run_target(std::nullopt);
   } else {
-    for (const auto& target : settings_.targets) {
-      status = worse_exit_status(status, run_target(target));
-      if (cancelled()) break;
-    }
+    status = run_targets();
   }
   writer_.finish();
+  return status;
+}
+
+int Runner::run_targets() {
+  const auto& targets = settings_.targets;
+  std::atomic<std::size_t> next = 0;
+  std::mutex mutex;
+  int status = exit_status::ok;
+  const auto work = [&] {
+    for (auto i = next++; i < targets.size() && !cancelled(); i = next++) {
+      const int of_target = run_target(targets[i]);
+      const std::lock_guard lock(mutex);
+      status = worse_exit_status(status, of_target);
+    }
+  };
+  const auto workers = std::min<std::uint64_t>(settings_.parallel, targets.size());
+  std::vector<std::jthread> others;
+  try {
+    while (others.size() + 1 < workers)
+      others.emplace_back(work);
+  } catch (const std::system_error& error) {
+    log::warning(fmt::format("{} targets at one time: {}", others.size() + 1, error.what()));
+  }
+  work();
+  others.clear();
   return status;
 }
 
@@ -156,8 +182,10 @@ int Runner::run_target(const std::optional<Target>& target) {
     report.statistics.add(attempt);
     report.level = report.last.verdict.level;
     status = report.last.verdict.exit_status;
+    const std::lock_guard lock(writing_);
     writer_.attempt(report.info, report.wanted, report.last);
   }
+  const std::lock_guard lock(writing_);
   writer_.target(report);
   return status;
 }
@@ -318,7 +346,10 @@ void Runner::repeat(const Located& located, const Once& once, TargetReport& repo
     if (now.attempt.wallet_error) {
       status = worse_exit_status(status, entry(now.attempt.wallet_error->code).exit_status);
     }
-    writer_.attempt(located.info, settings_.count, now);
+    {
+      const std::lock_guard lock(writing_);
+      writer_.attempt(located.info, settings_.count, now);
+    }
     report.last = std::move(now);
     if (interrupted || sequence == settings_.count) break;
     if (client::wait_for(-1, 0, begin + settings_.interval, cancel_fd_) ==

@@ -1,7 +1,8 @@
-// A run: every target in turn, as often as wanted, each attempt reported as it ends.
+// A run: every target, some at the same time, as often as wanted; each attempt reported as it ends.
 #pragma once
 
 #include <functional>
+#include <mutex>
 
 #include "probes/client/packet_observer.h"
 #include "probes/options/settings.h"
@@ -19,7 +20,7 @@ namespace lp::probe {
 class Runner {
  public:
   /// All outlive the runner. `cancel_fd` becomes readable when the run is to end; `observer` may be
-  /// null.
+  /// null, and is used by one thread only where `settings.parallel` is 1.
   Runner(const options::Settings& settings, wallet::BandwidthController& tickets,
          report::Writer& writer, client::PacketObserver* observer, int cancel_fd);
 
@@ -32,6 +33,8 @@ class Runner {
   /// One more attempt; `left` with this one are still to come.
   using Once = std::function<Attempt(std::uint64_t left)>;
 
+  /// All, --parallel of them at one time.
+  [[nodiscard]] int run_targets();
   [[nodiscard]] int run_target(const std::optional<Target>& target);
   /// The tunnel of --wg-config, without a registration.
   [[nodiscard]] int run_tunnel();
@@ -48,6 +51,7 @@ class Runner {
 
   const options::Settings& settings_;
   wallet::BandwidthController& tickets_;
+  std::mutex writing_;  ///< one thread at a time uses the writer
   report::Writer& writer_;
   client::PacketObserver* observer_;
   int cancel_fd_;

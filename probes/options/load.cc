@@ -471,8 +471,8 @@ std::expected<void, Stop> check_load(const CommandLine& line, const Settings& se
     }
     return {};
   }
-  for (const auto* name :
-       {"wg-config", "only-wireguard", "trace", "warn", "crit", "interval", "textfile"}) {
+  for (const auto* name : {"wg-config", "only-wireguard", "trace", "warn", "crit", "interval",
+                           "parallel", "textfile"}) {
     if (line.values.contains(name)) return refuse(fmt::format("load takes no --{}", name));
   }
   if (settings.targets.size() > 1) return refuse("load takes one TARGET");
@@ -525,6 +525,7 @@ std::expected<Settings, Stop> load(const std::vector<std::string>& args,
       return std::unexpected(std::move(applied.error()));
     }
   }
+  if (settings.trace) settings.parallel = 1;  // the packets of several would be one stream
   if (settings.wallet.empty()) settings.wallet = default_wallet(environment);
   if (auto added = add_targets(*line, settings); !added) {
     return std::unexpected(std::move(added.error()));

@@ -95,6 +95,7 @@ struct Settings {
   std::chrono::nanoseconds ecash_timeout = std::chrono::seconds(10);
 
   // repetition and time
+  std::uint64_t parallel = 32;  ///< targets at one time; 1 with --trace
   std::uint64_t count = 1;
   bool count_given = false;
   std::chrono::nanoseconds interval = std::chrono::seconds(1);

@@ -397,6 +397,9 @@ constexpr std::array all{
 
     Option{"count", 'c', g_time, Type::value, "N", "", "Probe each target N times (1)", false,
            set_count},
+    Option{"parallel", 0, g_time, Type::value, "N", "",
+           "Targets that are probed at one time; one with --trace (32)", false,
+           set_number<&S::parallel, 1'000>},
     Option{"interval", 'i', g_time, Type::value, "TIME", "",
            "From the start of one probe to the start of the next (1s)", false, set_interval},
     Option{"resolve-timeout", 0, g_time, Type::value, "TIME", "", "Limit of name resolution (5s)",

@@ -63,6 +63,8 @@ class Writer {
 
 struct TextOptions {
   bool color = false;
+  /// Several targets are probed at the same time: each line of --count names its own.
+  bool together = false;
 };
 [[nodiscard]] std::unique_ptr<Writer> make_text_writer(std::FILE* out, TextOptions options);
 /// One object; with `several` targets an array of them.

@@ -1,6 +1,8 @@
 // For people, at three in the morning: one line per stage, the result, what to look at next.
 #include <fmt/format.h>
 
+#include <map>
+
 #include "probes/options/values.h"
 #include "probes/report/report.h"
 
@@ -24,18 +26,35 @@ class TextWriter final : public Writer {
     if (wanted == 1) {
       full(target, report);
     } else {
-      if (report.sequence == 1) head(target);
+      if (options_.together) {
+        add("{} ", target.address);
+      } else if (report.sequence == 1) {
+        head(target);
+      }
       line(report);
     }
     flush();
   }
 
   void target(const TargetReport& report) override {
-    if (report.wanted > 1) statistics(report);
+    if (report.wanted > 1) {
+      if (options_.together) head(report.info);
+      statistics(report);
+    }
+    ++levels_[report.level];
     flush();
   }
 
-  void finish() override {}
+  void finish() override {
+    std::size_t targets = 0;
+    std::string counts;
+    for (const auto& [level, count] : levels_) {
+      targets += count;
+      counts += fmt::format(", {} {}", count, paint(level));
+    }
+    if (targets > 1) add("\n{} targets{}\n", targets, counts);
+    flush();
+  }
 
  private:
   [[nodiscard]] std::string paint(std::string_view color, std::string_view text) const {
@@ -227,6 +246,7 @@ class TextWriter final : public Writer {
   TextOptions options_;
   std::string buffer_;
   bool first_ = true;
+  std::map<Level, std::size_t> levels_;  ///< of the targets so far
 };
 
 }  // namespace

@@ -371,6 +371,48 @@ TEST(BinaryTest, TargetsOfAFileAreAllProbedWhateverStandsBetweenThem) {
   EXPECT_EQ(json::parse(one.output).as_array().size(), 1u);
 }
 
+TEST(BinaryTest, SilentTargetHoldsUpTheOthers) {
+  const ScriptedGateway silent({.fault = Fault::silence});
+  const ScriptedGateway good;
+  const auto finished = register_with(
+      {silent.target(), good.target(), "--handshake-timeout", "3s", "--format", "json"});
+  EXPECT_EQ(finished.ended.code, 2);
+  const auto results = json::parse(finished.output).as_array();
+  ASSERT_EQ(results.size(), 2u);
+  EXPECT_EQ(results[0].at("status"), "ok");  // as they end
+  EXPECT_EQ(results[1].at("error_code"), "handshake_timeout");
+}
+
+TEST(BinaryTest, ParallelOneMixesTheOrderOfTargets) {
+  const ScriptedGateway first;
+  const ScriptedGateway second({.fault = Fault::busy});
+  const auto finished = register_with(
+      {"--parallel", "1", first.target(), second.target(), first.target(), "--format", "json"});
+  std::vector<std::string> statuses;
+  const auto results = json::parse(finished.output).as_array();
+  for (const auto& result : results)
+    statuses.emplace_back(result.at("status").as_string());
+  EXPECT_EQ(statuses, (std::vector<std::string>{"ok", "critical", "ok"}));
+}
+
+TEST(BinaryTest, LinesOfTargetsAtTheSameTimeAreNobodys) {
+  const ScriptedGateway first;
+  const ScriptedGateway second;
+  const auto finished =
+      register_with({"--count", "3", "--interval", "0", first.target(), second.target()});
+  EXPECT_EQ(finished.ended.code, 0) << finished.error_output;
+  for (const auto* gateway : {&first, &second}) {
+    const auto address = gateway->target().substr(gateway->target().find('@') + 1);
+    for (int i = 1; i <= 3; ++i) {
+      const auto line = fmt::format("\n{} seq={} OK", address, i);
+      EXPECT_TRUE(contains("\n" + finished.output, line)) << finished.output;
+    }
+    EXPECT_TRUE(contains(finished.output, " at " + address + "\n\n3 probes of 3 wanted"))
+        << finished.output;
+  }
+  EXPECT_TRUE(finished.output.ends_with("\n2 targets, 2 OK\n")) << finished.output;
+}
+
 TEST(BinaryTest, FileOfTargetsThatCannotBeUsedIs66) {
   const test::TempDir dir;
   test::write_file(dir / "empty", "# none\n");

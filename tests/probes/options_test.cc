@@ -108,6 +108,7 @@ std::map<std::string, Sample> samples() {
   const std::string id2 = another_identity(), id3 = another_identity();
   return {
       {"identity", {id1, id2, id3, [](const S& s) { return show(s.identity); }}},
+      {"parallel", {"3", "4", "5", [](const S& s) { return std::to_string(s.parallel); }}},
       {"targets", {"a", "b", "c", [](const S& s) { return s.targets_file; }}},
       {"entry-gateway", {id1, id2, id3, [](const S& s) { return show(s.entry_gateway); }}},
       {"lp-address", {"a", "b", "c", [](const S& s) { return show(s.lp_address); }}},
