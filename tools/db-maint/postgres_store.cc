@@ -86,6 +86,15 @@ constexpr std::array counts{
     Count{"released_addresses", "SELECT count(*) FROM released_addresses"},
 };
 
+/// The URL with that parameter before its others, of which the last of each name counts: what it
+/// says itself stands.
+std::string to_any_server(std::string url) {
+  constexpr std::string_view parameter = "target_session_attrs=any";
+  const auto query = url.find('?');
+  if (query == std::string::npos) return fmt::format("{}?{}", url, parameter);
+  return url.insert(query + 1, fmt::format("{}&", parameter));
+}
+
 }  // namespace
 
 // Of several servers one that takes writes, as the gateways have it; a backup of a standby may lack
@@ -102,8 +111,7 @@ Outcome<Session> connect(const std::string& text, std::string_view option,
       .statement_timeout_ms = 0};
   auto connection = postgres::Connection::open(*url, options);
   if (!connection && connection.error().detail.find("read-only") != std::string::npos) {
-    const char* separator = text.find('?') == std::string::npos ? "?" : "&";
-    if (auto any = postgres::Url::parse(text + separator + "target_session_attrs=any")) {
+    if (auto any = postgres::Url::parse(to_any_server(text))) {
       url = std::move(any);
       connection = postgres::Connection::open(*url, options);
     }

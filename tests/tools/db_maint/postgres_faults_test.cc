@@ -311,6 +311,10 @@ TEST_F(Refused, ByADatabaseThatTakesNoWrites) {
   expect(0, reading_commands, "");
   backup(0, "");
   expect_copy(77, why, empty);
+  const auto elsewhere =
+      lp_db_maint({"stats", "--storage", url() + "&target_session_attrs=read-write"});
+  EXPECT_EQ(elsewhere.ended.code, 69);
+  EXPECT_THAT(elsewhere.error_output, HasSubstr("session is read-only"));
   EXPECT_EQ(count("spent_credentials"), 103);
 
   // As after a failover to a server that is none to write to yet.
