@@ -81,7 +81,8 @@ foreach(page ecash gateway operations storage wireguard)
 endforeach()
 lp_install_files(lp-gateway ${CMAKE_INSTALL_DATADIR}/doc/lp-gateway/examples
   ${LP_PACKAGING}/systemd/netlink.conf ${LP_PACKAGING}/prometheus/lp-gateway.rules.yml
-  ${LP_PACKAGING}/prometheus/prometheus.yml ${LP_PACKAGING}/grafana/lp-gateway.json)
+  ${LP_PACKAGING}/prometheus/lp-gateway.rules_test.yml ${LP_PACKAGING}/prometheus/prometheus.yml
+  ${LP_PACKAGING}/grafana/lp-gateway.json)
 # The settings as `lp-gateway init` explains them. They may come to hold passwords.
 set(init_dir ${LP_STAGING}/lp-gateway/init)
 add_custom_command(OUTPUT ${LP_STAGING}/lp-gateway/lp-gateway.toml

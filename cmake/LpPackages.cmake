@@ -61,6 +61,9 @@ function(lp_debian_package name depends description)
   set(CPACK_DEBIAN_${key}_PACKAGE_CONTROL_EXTRA ${control} PARENT_SCOPE)
 endfunction()
 
+# What commands of theirs need that not everybody has: pg_dump, wg.
+set(CPACK_DEBIAN_LP-TOOLS_PACKAGE_SUGGESTS postgresql-client)
+set(CPACK_DEBIAN_LP-GATEWAY_PACKAGE_SUGGESTS "prometheus-node-exporter, wireguard-tools")
 # What the scripts call: users and directories are declared, not made by hand.
 set(declared "systemd | systemd-standalone-sysusers, systemd | systemd-standalone-tmpfiles")
 lp_debian_package(lp-tools "${declared}"
