@@ -148,6 +148,13 @@ TEST_F(FullServer, IsCleanedUpAndKeepsWhatDoesNotFit) {
   disk_->fill_up(0);
   for (const char* command : {"stats", "check", "report", "stale-peers"})
     EXPECT_EQ(maintain({command}).ended.code, 0) << command;
+  const auto dump = disk_->path() / "dump";
+  const auto backup = maintain({"backup", dump.string()});
+  EXPECT_EQ(backup.ended.code, 73);
+  EXPECT_THAT(backup.error_output,
+              AllOf(HasSubstr("no backup was made"), HasSubstr("No space left on device")));
+  EXPECT_FALSE(std::filesystem::exists(dump.string() + ".partial"));
+  EXPECT_FALSE(std::filesystem::exists(dump));
   // Notes of removals and released addresses are new rows.
   expect_full(maintain({"stale-peers", "--remove"}));
   EXPECT_EQ(count("wireguard_peers"), 3);
