@@ -56,6 +56,10 @@ std::unique_ptr<report::Writer> make_writer(const options::Settings& settings) {
     case options::Format::json:
       return report::make_json_writer(
           stdout, settings.targets.size() > 1 || !settings.targets_file.empty());
+    case options::Format::ndjson:
+      return report::make_ndjson_writer(stdout);
+    case options::Format::junit:
+      return report::make_junit_writer(stdout);
     case options::Format::nagios:
       return report::make_nagios_writer(stdout, settings.warn, settings.crit);
     case options::Format::prometheus:

@@ -19,7 +19,7 @@
 
 namespace lp::probe::options {
 
-enum class Format : std::uint8_t { text, json, nagios, prometheus };
+enum class Format : std::uint8_t { text, json, ndjson, nagios, prometheus, junit };
 enum class Color : std::uint8_t { automatic, always, never };
 enum class LogLevel : std::uint8_t { trace, debug, info, warning, error, off };
 enum class FailOn : std::uint8_t { none, warn, crit };

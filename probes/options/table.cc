@@ -242,11 +242,12 @@ Status set_seconds(Settings& settings, const Values& values) {
 }
 
 Status set_format(Settings& settings, const Values& values) {
-  static constexpr std::array choices{
-      std::pair{std::string_view("text"), Format::text},
-      std::pair{std::string_view("json"), Format::json},
-      std::pair{std::string_view("nagios"), Format::nagios},
-      std::pair{std::string_view("prometheus"), Format::prometheus}};
+  static constexpr std::array choices{std::pair{std::string_view("text"), Format::text},
+                                      std::pair{std::string_view("json"), Format::json},
+                                      std::pair{std::string_view("ndjson"), Format::ndjson},
+                                      std::pair{std::string_view("nagios"), Format::nagios},
+                                      std::pair{std::string_view("prometheus"), Format::prometheus},
+                                      std::pair{std::string_view("junit"), Format::junit}};
   return set_choice(settings.format, values.back(), choices);
 }
 
@@ -458,8 +459,10 @@ constexpr std::array all{
            "Least level that makes the exit status other than 0: none, warn or crit (warn)", false,
            set_fail_on},
 
-    Option{"format", 'f', g_output, Type::value, "FORMAT", "text json nagios prometheus",
-           "Form of the result: text, json, nagios or prometheus (text)", false, set_format},
+    Option{"format", 'f', g_output, Type::value, "FORMAT",
+           "text json ndjson nagios prometheus junit",
+           "Form of the result: text, json, ndjson, nagios, prometheus or junit (text)", false,
+           set_format},
     Option{"textfile", 0, g_output, Type::value, "FILE", "",
            "Write the metrics of --format prometheus to this file, too, whatever came of the probe",
            false, set_path<&S::textfile>},

@@ -249,6 +249,12 @@ void append(std::string& out, const json::value& value) {
   }
 }
 
+std::string text_of(const TargetReport& report) {
+  std::string text;
+  append(text, result(report));
+  return text;
+}
+
 class JsonWriter final : public Writer {
  public:
   JsonWriter(std::FILE* out, bool several) : out_(out), several_(several) {}
@@ -258,9 +264,7 @@ class JsonWriter final : public Writer {
   void target(const TargetReport& report) override {
     if (several_) put(first_ ? "[\n" : ",\n");
     first_ = false;
-    std::string text;
-    append(text, result(report));
-    put(text);
+    put(text_of(report));
     if (!several_) put("\n");
     std::fflush(out_);
   }
@@ -278,10 +282,30 @@ class JsonWriter final : public Writer {
   bool first_ = true;
 };
 
+class NdjsonWriter final : public Writer {
+ public:
+  explicit NdjsonWriter(std::FILE* out) : out_(out) {}
+
+  void attempt(const TargetInfo&, std::uint64_t, const AttemptReport&) override {}
+  void target(const TargetReport& report) override {
+    const std::string line = text_of(report) + "\n";
+    std::fwrite(line.data(), 1, line.size(), out_);
+    std::fflush(out_);
+  }
+  void finish() override {}
+
+ private:
+  std::FILE* out_;
+};
+
 }  // namespace
 
 std::unique_ptr<Writer> make_json_writer(std::FILE* out, bool several) {
   return std::make_unique<JsonWriter>(out, several);
+}
+
+std::unique_ptr<Writer> make_ndjson_writer(std::FILE* out) {
+  return std::make_unique<NdjsonWriter>(out);
 }
 
 }  // namespace lp::probe::report

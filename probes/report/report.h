@@ -69,6 +69,10 @@ struct TextOptions {
 [[nodiscard]] std::unique_ptr<Writer> make_text_writer(std::FILE* out, TextOptions options);
 /// One object; with `several` targets an array of them.
 [[nodiscard]] std::unique_ptr<Writer> make_json_writer(std::FILE* out, bool several);
+/// One object a line, for each target as it is done.
+[[nodiscard]] std::unique_ptr<Writer> make_ndjson_writer(std::FILE* out);
+/// JUnit's XML, once all targets are done: a test suite for each, a case for each of its stages.
+[[nodiscard]] std::unique_ptr<Writer> make_junit_writer(std::FILE* out);
 /// The plugin's output (Nagios Plugin API), performance data with the limits included.
 [[nodiscard]] std::unique_ptr<Writer> make_nagios_writer(std::FILE* out,
                                                          const options::Thresholds& warn,

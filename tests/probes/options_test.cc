@@ -176,7 +176,7 @@ std::map<std::string, Sample> samples() {
       {"fail-on", {"none", "warn", "crit", choice(&S::fail_on, {"none", "warn", "crit"})}},
       {"format",
        {"json", "nagios", "prometheus",
-        choice(&S::format, {"text", "json", "nagios", "prometheus"})}},
+        choice(&S::format, {"text", "json", "ndjson", "nagios", "prometheus", "junit"})}},
       {"textfile", {"a", "b", "c", [](const S& s) { return s.textfile; }}},
       {"color", {"always", "never", "auto", choice(&S::color, {"auto", "always", "never"})}},
       {"concurrency", {"2", "3", "4", [](const S& s) { return std::to_string(s.concurrency); }}},

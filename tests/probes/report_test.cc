@@ -4,7 +4,10 @@
 
 #include <algorithm>
 #include <boost/json.hpp>
+#include <boost/property_tree/ptree.hpp>
+#include <boost/property_tree/xml_parser.hpp>
 #include <memory>
+#include <sstream>
 
 #include "probes/report/report.h"
 #include "tests/support/scripted_gateway.h"
@@ -13,6 +16,7 @@ namespace lp::probe::report {
 namespace {
 
 namespace json = boost::json;
+using boost::property_tree::ptree;
 using namespace std::chrono_literals;
 
 TargetReport good_report() {
@@ -304,6 +308,76 @@ TEST(JsonReportTest, SeveralTargetsAreOneArray) {
   const auto make = [](std::FILE* out) { return make_json_writer(out, true); };
   EXPECT_EQ(json::parse(written(make, {good_report(), good_report()})).as_array().size(), 2u);
   EXPECT_EQ(json::parse(written(make, {})).as_array().size(), 0u);
+}
+
+TEST(NdjsonReportTest, EachTargetIsALineAsItIsDone) {
+  const auto text =
+      written([](auto* out) { return make_ndjson_writer(out); }, {good_report(), tunnel_report()});
+  std::istringstream lines(text);
+  std::vector<json::value> objects;
+  for (std::string line; std::getline(lines, line);)
+    objects.push_back(json::parse(line));
+  ASSERT_EQ(objects.size(), 2u);
+  EXPECT_EQ(objects[0].as_object(), json_of(good_report()));
+  EXPECT_EQ(objects[1].as_object(), json_of(tunnel_report()));
+  EXPECT_EQ(written([](auto* out) { return make_ndjson_writer(out); }, {}), "");
+}
+
+ptree junit_of(const std::vector<TargetReport>& reports) {
+  std::istringstream text(written([](auto* out) { return make_junit_writer(out); }, reports));
+  ptree document;
+  boost::property_tree::read_xml(text, document);
+  return document.get_child("testsuites");
+}
+std::string attribute(const ptree& element, const std::string& name) {
+  return element.get<std::string>("<xmlattr>." + name);
+}
+/// "resolve connect! handshake-": a case that failed, one that was skipped.
+std::string cases(const ptree& suite) {
+  std::string text;
+  for (const auto& [tag, element] : suite) {
+    if (tag != "testcase") continue;
+    text += (text.empty() ? "" : " ") + attribute(element, "name");
+    if (element.count("failure") + element.count("error") > 0) text += "!";
+    if (element.count("skipped") > 0) text += "-";
+  }
+  return text;
+}
+
+TEST(JunitReportTest, StagesAreCasesWithTheirTimes) {
+  const auto root =
+      junit_of({good_report(), failed_report(Stage::handshake, ProbeCode::noise_decrypt,
+                                             "bytes <&\"'\x1b]]> of a peer")});
+  EXPECT_EQ(attribute(root, "tests"), "12");
+  EXPECT_EQ(attribute(root, "failures"), "1");
+  EXPECT_EQ(attribute(root, "errors"), "0");
+  EXPECT_EQ(attribute(root, "skipped"), "2");
+  const auto& good = std::next(root.begin())->second;  // behind the attributes
+  EXPECT_EQ(attribute(good, "name"), "id@gw.example");
+  EXPECT_EQ(cases(good), "resolve connect client_hello handshake request response");
+  EXPECT_EQ(attribute(good, "time"), "0.021000");
+  const auto& failed = root.back().second;
+  EXPECT_EQ(cases(failed), "resolve connect client_hello handshake! request- response-");
+  EXPECT_EQ(attribute(failed, "failures"), "1");
+  for (const auto& [tag, element] : failed) {
+    const auto failure = element.get_child_optional("failure");
+    if (!failure) continue;
+    EXPECT_EQ(attribute(element, "classname"), "lp-probe gw.example:41264");
+    EXPECT_EQ(attribute(*failure, "type"), "noise_decrypt");
+    EXPECT_EQ(attribute(*failure, "message"), "bytes <&\"'\\x1b]]> of a peer");
+    EXPECT_EQ(failure->data(), entry(ProbeCode::noise_decrypt).hint);
+  }
+}
+
+TEST(JunitReportTest, WhatSaysNothingAboutTheGatewayIsAnErrorAndRemarksAreACase) {
+  const auto unknown =
+      junit_of({failed_report(Stage::resolve, ProbeCode::out_of_descriptors, "too many files")});
+  EXPECT_EQ(attribute(unknown, "errors"), "1");
+  EXPECT_EQ(attribute(unknown, "failures"), "0");
+  const auto remark = junit_of({tunnel_report()});
+  EXPECT_TRUE(cases(remark.back().second).ends_with("response tunnel limits!"));
+  const auto none = junit_of({});
+  EXPECT_EQ(attribute(none, "tests"), "0");
 }
 
 TEST(NagiosReportTest, OneTargetIsOneLineWithPerformanceData) {

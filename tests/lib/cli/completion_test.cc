@@ -212,7 +212,7 @@ TEST(BashCompletion, OffersWhatAValueMayBe) {
            {{"--mode", "m"}, {"mixnet"}},
            {{"--mode", "=", "m"}, {"mixnet"}},
            {{"--mode", "="}, {"dvpn", "mixnet"}},
-           {{"--fail-on", "none", "-f", "j"}, {"json"}},
+           {{"--fail-on", "none", "-f", "js"}, {"json"}},
            {{"wallet", "list", "--color", ""}, {"auto", "always", "never"}},
            {{"--count", ""}, {}},
            // A value of the name of a command is none, and a flag has no value.
@@ -254,7 +254,7 @@ TEST(ZshCompletion, OffersWhatAValueMayBe) {
   }
   const Completions probe("lp-probe");
   EXPECT_THAT(probe.zsh(" --mode="), UnorderedElementsAre("dvpn", "mixnet"));
-  EXPECT_THAT(probe.zsh(" gateway.example -f j"), UnorderedElementsAre("json"));
+  EXPECT_THAT(probe.zsh(" gateway.example -f js"), UnorderedElementsAre("json"));
   EXPECT_THAT(probe.zsh(" wallet list --ga"), UnorderedElementsAre("--gateway", "--gateway-ip"));
   EXPECT_THAT(probe.zsh(" decode /etc/passw"), Contains("passwd"));
 }
@@ -265,7 +265,7 @@ TEST(FishCompletion, OffersWhatAValueMayBe) {
   }
   const Completions probe("lp-probe");
   EXPECT_THAT(probe.fish(" --mode "), UnorderedElementsAre("dvpn", "mixnet"));
-  EXPECT_THAT(probe.fish(" gateway.example -f j"), UnorderedElementsAre("json"));
+  EXPECT_THAT(probe.fish(" gateway.example -f js"), UnorderedElementsAre("json"));
   EXPECT_THAT(probe.fish(" wallet list --ga"), UnorderedElementsAre("--gateway", "--gateway-ip"));
   EXPECT_THAT(probe.fish(" decode /etc/passw"), Contains("/etc/passwd"));
 }
