@@ -252,21 +252,18 @@ TEST_F(PostgresOutageTest, ServerThatIsAwayIsNotNoticedOrHoldsCallsForEver) {
 TEST_F(PostgresOutageTest, FrozenServerIsWaitedForForEver) {
   auto connection =
       postgres::Connection::open(postgres::Url::parse(url_).value(),
-                                 {.application_name = "test", .statement_timeout_ms = 800});
+                                 {.application_name = "test", .statement_timeout_ms = 2'000});
   ASSERT_TRUE(connection) << connection.error().detail;
-  // A statement that the server itself ends is none that it does not answer.
-  EXPECT_EQ(connection->query("SELECT pg_sleep(60)").error().kind, Kind::busy);
-  EXPECT_TRUE(connection->is_open());
   const FrozenProcesses frozen({connection->query_integer("SELECT pg_backend_pid()").value()});
   const auto refused = connection->query("SELECT 1");
   ASSERT_FALSE(refused);
   EXPECT_EQ(refused.error().kind, Kind::unavailable);
-  EXPECT_EQ(refused.error().detail, "no answer from the database within 1 s");
+  EXPECT_EQ(refused.error().detail, "no answer from the database within 2.5 s");
   EXPECT_FALSE(connection->is_open());
 }
 
 TEST_F(PostgresOutageTest, FrozenServerHoldsCallsForEverOrLosesThem) {
-  open(url_, {.statement_timeout = std::chrono::milliseconds(800)});
+  open(url_, {.statement_timeout = std::chrono::seconds(2)});
   ASSERT_TRUE(accept(storage(), ticket(wireguard_owner(1), 1)));
   auto rows = this->rows();
   const auto backends = rows.postgres().query(
