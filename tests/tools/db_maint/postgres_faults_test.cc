@@ -124,7 +124,7 @@ TEST_F(FullServer, HasAllOrNothingOfACopy) {
   source.accept(1, 1, now + day, now);
   const std::vector<std::string> args{
       "copy", "--storage", source.path().string(), "--to", url(), "--instance", "a"};
-  for (const std::uintmax_t left : {0, 1'000'000}) {
+  for (const std::uintmax_t left : {0U, 1'000'000U}) {
     disk_->fill_up(left);
     expect_full(lp_db_maint(args));
     disk_->make_room();
