@@ -89,6 +89,7 @@ Outcome serve(const SettingsSource& source, const Overrides& overrides) {
   log_replay_kernel();
   log::info(fmt::format("lp-gateway " LP_VERSION " serves LP on {} and HTTP on {}",
                         (*gateway)->lp_address(), (*gateway)->http_address()));
+  log::flush();  // what the start had to say comes before the ready line
   const auto printed =
       print(fmt::format("ready lp={} http={} identity={}\n", (*gateway)->lp_address(),
                         (*gateway)->http_address(), (*gateway)->identity()));

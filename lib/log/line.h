@@ -24,6 +24,9 @@ inline constexpr std::array<std::string_view, 6> level_names{"trace",   "debug",
                                       Level level, std::string_view message,
                                       std::span<const Field> fields);
 
+/// As set_format() has it, never `automatic`.
+[[nodiscard]] Format current_format();
+
 /// Whether this device and inode are what JOURNAL_STREAM names, "DEVICE:INODE" in decimal.
 [[nodiscard]] bool is_journal_stream(std::string_view variable, std::uint64_t device,
                                      std::uint64_t inode);

@@ -1,7 +1,5 @@
 #include "lib/log/log.h"
 
-#include <spdlog/sinks/stdout_sinks.h>
-#include <spdlog/spdlog.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -10,47 +8,21 @@
 #include <atomic>
 #include <chrono>
 #include <cstdlib>
-#include <memory>
 #include <mutex>
 #include <string>
 #include <vector>
 
 #include "lib/log/line.h"
+#include "lib/log/standard_error.h"
 
 namespace lp::log {
 namespace {
 
 constexpr std::array<std::string_view, 4> format_names{"auto", "text", "json", "journal"};
 
-spdlog::level::level_enum spdlog_level(Level level) {
-  switch (level) {
-    case Level::trace:
-      return spdlog::level::trace;
-    case Level::debug:
-      return spdlog::level::debug;
-    case Level::info:
-      return spdlog::level::info;
-    case Level::warning:
-      return spdlog::level::warn;
-    case Level::error:
-      return spdlog::level::err;
-    case Level::off:
-      break;
-  }
-  return spdlog::level::off;
-}
-
-// Never destroyed: threads may log until the process ends.
-spdlog::logger& logger() {
-  static spdlog::logger* const instance = [] {
-    auto* made = new spdlog::logger("lp", std::make_shared<spdlog::sinks::stderr_sink_mt>());
-    made->set_pattern("%v");  // a line is whole when it gets here
-    made->set_level(spdlog::level::warn);
-    made->set_error_handler(
-        [](const std::string&) {});  // a log that cannot be written is no reason
-    return made;
-  }();
-  return *instance;
+std::atomic<Level>& least() {
+  static std::atomic<Level> instance = Level::warning;
+  return instance;
 }
 
 std::atomic<Format>& format() {
@@ -66,9 +38,7 @@ bool writes_to_journal() {
 }
 
 void write_line(Level level, std::string_view message, std::span<const Field> fields) {
-  const std::string line =
-      format_line(format(), std::chrono::system_clock::now(), level, message, fields);
-  logger().log(spdlog_level(level), spdlog::string_view_t(line.data(), line.size()));
+  put_line(format_line(format(), std::chrono::system_clock::now(), level, message, fields));
 }
 
 /// Whether a line of `cause` may be written now, and how many were left out before it.
@@ -99,12 +69,16 @@ void set_format(Format wanted) {
   format() = wanted;
 }
 
+Format current_format() {
+  return format();
+}
+
 void set_level(Level level) {
-  logger().set_level(spdlog_level(level));
+  least() = level;
 }
 
 bool enabled(Level level) {
-  return level != Level::off && logger().should_log(spdlog_level(level));
+  return level != Level::off && level >= least();
 }
 
 void write(Level level, std::string_view message, Fields fields) noexcept try {
@@ -127,7 +101,7 @@ void write_limited(Level level, std::string_view cause, std::string_view message
 }
 
 void flush() {
-  logger().flush();
+  flush_lines();
 }
 
 }  // namespace lp::log

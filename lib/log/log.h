@@ -1,5 +1,5 @@
-// A daemon's log: lines on standard error, from any thread. What is behind it stays out of this
-// header.
+// A daemon's log: lines on standard error, from any thread. A thread of its own writes them, so
+// that nobody waits for whoever reads them; what is behind it stays out of this header.
 //
 // A message is one line of UTF-8, whatever is in it: control characters are escaped, for clients
 // choose part of what is logged. Secrets do not go in: their types print as redacted.
@@ -86,7 +86,8 @@ class Field {
 };
 using Fields = std::initializer_list<Field>;
 
-/// Logging never throws: a line for which there is no memory is lost.
+/// Logging never throws and never waits for the reader: a line for which there is no memory is
+/// lost, and so are the oldest of 4,096 lines that nobody reads.
 void write(Level level, std::string_view message, Fields fields = {}) noexcept;
 inline void debug(std::string_view message, Fields fields = {}) noexcept {
   write(Level::debug, message, fields);
@@ -107,6 +108,8 @@ inline void error(std::string_view message, Fields fields = {}) noexcept {
 void write_limited(Level level, std::string_view cause, std::string_view message,
                    Fields fields = {}) noexcept;
 
+/// Waits until the lines so far are written, half a second at most. The end of the process does so
+/// by itself.
 void flush();
 
 }  // namespace lp::log

@@ -1,7 +1,11 @@
 // Lines of the log: what a stranger chose in them breaks no line, no terminal and no parser.
+#include <fcntl.h>
 #include <gtest/gtest.h>
+#include <unistd.h>
 
+#include <array>
 #include <boost/json.hpp>
+#include <sstream>
 
 #include "lib/base/utf8.h"
 #include "lib/log/line.h"
@@ -91,6 +95,7 @@ TEST(JournalStream, IsKnownByDeviceAndInode) {
 TEST(Log, LimitedLinesTellTheirCauseAndTenOfThemPassAtOnce) {
   set_level(Level::warning);
   set_format(Format::json);
+  flush();
   testing::internal::CaptureStderr();
   for (int i = 0; i < 25; ++i)
     write_limited(Level::warning, "log test", "again", {{"number", i}});
@@ -105,6 +110,7 @@ TEST(Log, LimitedLinesTellTheirCauseAndTenOfThemPassAtOnce) {
 
 TEST(Log, NothingIsLeftOutAtTrace) {
   set_level(Level::trace);
+  flush();
   testing::internal::CaptureStderr();
   for (int i = 0; i < 25; ++i)
     write_limited(Level::debug, "log test at trace", "again");
@@ -112,6 +118,69 @@ TEST(Log, NothingIsLeftOutAtTrace) {
   const std::string output = testing::internal::GetCapturedStderr();
   set_level(Level::warning);
   EXPECT_EQ(std::ranges::count(output, '\n'), 25) << output;
+}
+
+/// Standard error is a pipe for as long as this lives, read when the test wants it and not before.
+class UnreadPipe {
+ public:
+  UnreadPipe() : before_(::dup(STDERR_FILENO)) {
+    flush();
+    EXPECT_EQ(::pipe2(ends_.data(), O_CLOEXEC), 0);
+    EXPECT_EQ(::dup2(ends_[1], STDERR_FILENO), STDERR_FILENO);
+    ::close(ends_[1]);
+  }
+  ~UnreadPipe() {
+    ::dup2(before_, STDERR_FILENO);
+    ::close(before_);
+    ::close(ends_[0]);
+  }
+  UnreadPipe(const UnreadPipe&) = delete;
+  UnreadPipe& operator=(const UnreadPipe&) = delete;
+
+  /// Up to the line that ends in `last`.
+  std::string read_to(std::string_view last) {
+    std::string text;
+    std::array<char, 4096> part;
+    while (!text.ends_with(last)) {
+      const ssize_t count = ::read(ends_[0], part.data(), part.size());
+      if (count <= 0) break;
+      text.append(part.data(), static_cast<std::size_t>(count));
+    }
+    return text;
+  }
+
+ private:
+  int before_;
+  std::array<int, 2> ends_{-1, -1};
+};
+
+TEST(Log, WaitsForAReaderThatHasStopped) {
+  constexpr int lines = 20'000;
+  set_level(Level::warning);
+  set_format(Format::json);
+  UnreadPipe pipe;
+  for (int i = 0; i < lines; ++i)
+    write(Level::warning, "nobody reads", {{"number", i}});
+  flush();  // gives up
+  std::istringstream text(pipe.read_to("\"number\":19999}\n"));
+  set_format(Format::text);
+
+  std::int64_t read = 0;
+  std::int64_t lost = 0;
+  for (std::string one; std::getline(text, one);) {
+    boost::system::error_code error;
+    const auto value = boost::json::parse(one, error);
+    ASSERT_FALSE(error) << one;
+    const auto* const told = value.as_object().if_contains("lost");
+    if (told != nullptr) {
+      lost += told->as_int64();
+    } else {
+      ++read;
+    }
+  }
+  EXPECT_GE(read, 4'096);
+  EXPECT_GT(lost, 0);
+  EXPECT_EQ(read + lost, lines);
 }
 
 TEST(RateLimit, TellsInTheNextWindowHowManyWereLeftOut) {

@@ -98,6 +98,7 @@ Outcome serve(const std::filesystem::path& data_dir, Opened opened, const Option
   if (!server) return std::unexpected(server.error());
   log::info(fmt::format("lp-issuer " LP_VERSION " serves {} on {}",
                         options.tls_cert.empty() ? "HTTP" : "HTTPS", (*server)->address()));
+  log::flush();  // what the start had to say comes before the ready line
   const auto printed =
       print(fmt::format("ready {}={} contract={}{}\n", options.tls_cert.empty() ? "http" : "https",
                         (*server)->address(), opened.authority.contract, extra));

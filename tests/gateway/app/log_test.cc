@@ -1,7 +1,10 @@
 // What a gateway logs: no secret at any level, and lines that a machine can read.
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <boost/json.hpp>
 #include <csignal>
@@ -203,6 +206,32 @@ TEST_F(Log, HasATimeOfItsOwnInTheJournal) {
 
 TEST_F(Log, HasNoTimeWhereTheJournalIsElsewhere) {
   EXPECT_THAT(log_with_journal_at("1"), testing::HasSubstr("Z info: stopped\n"));
+}
+
+TEST_F(Log, StopsTheGatewayWhereNobodyReadsIt) {
+  const std::string pipe = (dir_ / "log").string();
+  ASSERT_EQ(::mkfifo(pipe.c_str(), 0600), 0);
+  const int reader = ::open(pipe.c_str(), O_RDWR | O_CLOEXEC);
+  ASSERT_GE(reader, 0);
+  EXPECT_GT(::fcntl(reader, F_SETPIPE_SZ, 4096), 0);  // some fifty lines
+  gateway_.emplace(
+      test::ChildOptions{.program = "/bin/sh",
+                         .args = {"-c", "exec \"$0\" run --ephemeral --log-level trace 2>\"$1\"",
+                                  test::program("lp-gateway").string(), pipe},
+                         .environment = {{"TMPDIR", dir_.path().string()}}});
+  const auto ready = parse_ready(gateway_->read_line().value_or(""));
+  ASSERT_TRUE(ready);
+  const auto port =
+      static_cast<std::uint16_t>(std::stoi(ready->lp.substr(ready->lp.rfind(':') + 1)));
+  for (int i = 0; i < 300; ++i) {
+    test::RawConnection garbage("127.0.0.1", port);
+    EXPECT_TRUE(garbage.send(Bytes(100)));
+    garbage.shut_down_sending();
+    ASSERT_TRUE(garbage.receive_until_closed()) << i;
+  }
+  gateway_->send_signal(SIGTERM);
+  EXPECT_EQ(gateway_->wait().code, 0);
+  ::close(reader);
 }
 
 }  // namespace

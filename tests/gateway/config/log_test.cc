@@ -18,6 +18,7 @@ class Log : public testing::Test {
 
   template <typename Action>
   std::string captured(Action action) {
+    flush();
     testing::internal::CaptureStderr();
     action();
     flush();

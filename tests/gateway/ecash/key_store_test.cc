@@ -80,6 +80,7 @@ TEST_F(KeyStoreTest, KeyThatIsGoneIsARevocationOnlyWhereItHasNotExpired) {
   const Key expired = new_key(entry, now + 10);
   const auto store = open();
   store->apply({a_, b_, expired}, now);
+  log::flush();
   testing::internal::CaptureStderr();
   store->apply({a_}, now + 10);
   log::flush();
