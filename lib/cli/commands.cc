@@ -4,6 +4,7 @@
 
 #include <CLI/CLI.hpp>
 #include <cstdio>
+#include <tuple>
 
 #include "lib/base/exit_code.h"
 #include "lib/cli/values.h"
@@ -38,7 +39,11 @@ int wrong_usage(const CLI::App& program, std::string_view sentence) {
   std::string command;
   for (const CLI::App* app = &last_command(program); app != nullptr; app = app->get_parent())
     command.insert(0, app->get_name() + " ");
-  fmt::print(stderr, "{}: {}\nTry {}--help\n", program.get_name(), printable(sentence), command);
+  // Not with fmt::print, which throws where nobody reads.
+  std::ignore = std::fputs(
+      fmt::format("{}: {}\nTry {}--help\n", program.get_name(), printable(sentence), command)
+          .c_str(),
+      stderr);
   return static_cast<int>(ExitCode::usage);
 }
 

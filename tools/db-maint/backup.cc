@@ -27,12 +27,6 @@ Failure cannot_write(const std::filesystem::path& file, const sqlite::Error& err
           fmt::format("{}: cannot be written: {}", file.string(), error.detail)};
 }
 
-bool is_same_file(const std::filesystem::path& a, const std::filesystem::path& b) {
-  std::error_code error;
-  if (std::filesystem::equivalent(a, b, error)) return true;
-  return std::filesystem::weakly_canonical(a, error) == std::filesystem::weakly_canonical(b, error);
-}
-
 /// Copies `source`, which is in a read transaction: the snapshot stays the same and the copy never
 /// begins anew, whatever is committed meanwhile.
 Outcome<BackupSize> copy(sqlite::Connection& source, const std::filesystem::path& partial,
@@ -75,9 +69,10 @@ Outcome<void> finish(const std::filesystem::path& partial, const std::string& da
   }
   const auto verdict = opened->query_text("PRAGMA quick_check(1)");
   if (verdict && *verdict == "ok") return {};
+  const auto complaints = complaints_of(verdict ? *verdict : verdict.error().detail);
   return fail(exit_status::critical,
               fmt::format("{}: is damaged ({}); no backup was made", database,
-                          verdict ? *verdict : verdict.error().detail));
+                          complaints.empty() ? "quick_check" : complaints.front()));
 }
 
 }  // namespace
@@ -85,11 +80,20 @@ Outcome<void> finish(const std::filesystem::path& partial, const std::string& da
 Outcome<BackupSize> SqliteStore::backup(const std::filesystem::path& file,
                                         const OnProgress& on_progress) {
   const std::string database = path_.string();
-  for (const char* suffix : {"", "-wal", "-shm"}) {
-    if (!is_same_file(file, database + suffix)) continue;
+  if (would_lose(file)) {
     return fail(
         exit_status::usage,
         fmt::format("{}: is the database itself, not a place for its backup", file.string()));
+  }
+  // SQLite would take it for that of the new file, and carry it out there.
+  for (const char* suffix : {"-wal", "-journal"}) {
+    const std::string log = file.string() + suffix;
+    std::error_code error;
+    if (!std::filesystem::exists(std::filesystem::symlink_status(log, error))) continue;
+    return fail(exit_status::cannot_create,
+                fmt::format("{}: is there: {} is a database that is in use or was not closed; move "
+                            "both away first",
+                            log, file.string()));
   }
   auto partial = PartialFile::create(file, owner_only);
   if (!partial) return std::unexpected(partial.error());

@@ -59,9 +59,9 @@ Report check(Store& store, const Options& options, UnixSeconds now) {
   }
   if (!findings.empty()) {
     report.end_with(
-        {exit_status::critical,
-         fmt::format("{}: {} findings, the first: {}: {}", options.database, findings.size(),
-                     findings.front().check, findings.front().detail)});
+        {exit_status::critical, fmt::format("{}: {} finding{}, the first: {}: {}", options.database,
+                                            findings.size(), findings.size() == 1 ? "" : "s",
+                                            findings.front().check, findings.front().detail)});
   }
   return report;
 }

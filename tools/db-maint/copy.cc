@@ -55,8 +55,11 @@ class Copy {
     const auto filled = filled_table();
     if (!filled) return std::unexpected(filled.error());
     if (filled->empty()) return {};
-    return fail(exit_status::cannot_create,
-                fmt::format("{}: is not empty: {} has rows", options_.target_database, *filled));
+    was_there_ = true;
+    auto done = execute("BEGIN READ ONLY");
+    if (done) done = find();
+    (void)target_.execute("ROLLBACK");
+    return done;
   }
 
   /// Fills the target and retires the source.
@@ -164,6 +167,11 @@ class Copy {
     if (!was_there_) {
       if (auto done = fill(); !done) return done;
     }
+    return find();
+  }
+
+  /// That the target has the rows of the source and no others.
+  Outcome<void> find() {
     const auto difference = compare();
     if (!difference) return std::unexpected(difference.error());
     if (!*difference) return {};
@@ -322,9 +330,9 @@ Report copy(Store& source, const Options& options) {
   if (done) report.table = copy->table();
   if (done) done = options.dry_run ? copy->look_at_target() : copy->run();
   if (!done) report.end_with(done.error());
-  if (!options.dry_run && (done || done.error().status == exit_status::warning)) {
+  if (done || done.error().status == exit_status::warning) {
     report.facts.emplace_back("was_there", copy->was_there());
-    report.facts.emplace_back("source_retired", copy->retired());
+    if (!options.dry_run) report.facts.emplace_back("source_retired", copy->retired());
   }
   return report;
 }

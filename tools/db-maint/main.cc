@@ -4,6 +4,7 @@
 #include <cstdio>
 #include <exception>
 #include <system_error>
+#include <tuple>
 
 #include "lib/cli/standard_streams.h"
 #include "tools/db-maint/commands.h"
@@ -87,6 +88,12 @@ Report run(const Options& options) {
         {exit_status::usage, fmt::format("{}: is an issuer's and has no peers", options.database)});
     return report;
   }
+  if (!options.textfile.empty() && (*store)->would_lose(options.textfile)) {
+    report.end_with(
+        {exit_status::usage, fmt::format("{}: is the database itself, not a place for --textfile",
+                                         options.textfile.string())});
+    return report;
+  }
   report = execute(**store, options, options.as_of.value_or(clock.now()));
   const double seconds =
       std::chrono::duration<double>(std::chrono::steady_clock::now() - begun).count();
@@ -114,7 +121,8 @@ std::string shown(const Options& options, const Report& report) {
 }
 
 int complain(int status, std::string_view sentence) {
-  fmt::print(stderr, "lp-db-maint: {}\n", printable(sentence));
+  // Not with fmt::print, which throws where nobody reads: then there is but the exit status.
+  std::ignore = std::fputs(fmt::format("lp-db-maint: {}\n", printable(sentence)).c_str(), stderr);
   return status;
 }
 

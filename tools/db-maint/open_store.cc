@@ -84,14 +84,14 @@ Outcome<StoreKind> kind_of(sqlite::Connection& connection, const StoreOptions& o
     // A retired one is as it was, and refused to whoever might go on with it.
     sqlite::Schema as_it_was = schema;
     if (retired && options.retired) as_it_was.application_id = *id;
+    const auto version = connection.query_integer("PRAGMA user_version");
+    if (!version) return std::unexpected(failure_of(version.error(), path));
     if (auto known = sqlite::check_schema_version(connection, as_it_was); !known) {
-      if (retired) {
+      if (retired || *version < 1) {
         return fail(exit_status::no_input, fmt::format("{}: {}", path, known.error().detail));
       }
       return std::unexpected(failure_of(known.error(), path));
     }
-    const auto version = connection.query_integer("PRAGMA user_version");
-    if (!version) return std::unexpected(failure_of(version.error(), path));
     if (*version == schema.newest_version() || options.any_schema_version) return kind;
     return fail(exit_status::no_input,
                 fmt::format("{}: has schema version {}, which is older than {}; stop the {} and "
@@ -106,7 +106,15 @@ Outcome<StoreKind> kind_of(sqlite::Connection& connection, const StoreOptions& o
 }  // namespace
 
 Outcome<std::string> name_of_storage(const std::string& storage) {
-  if (!postgres::Url::looks_like(storage)) return storage;
+  if (!postgres::Url::looks_like(storage)) {
+    // Meant for PostgreSQL or another server, and not to be repeated: it may hold a password.
+    if (!storage.starts_with("sqlite:") && (storage.find("://") != std::string::npos ||
+                                            storage.find("password=") != std::string::npos)) {
+      return fail(exit_status::usage,
+                  "must be sqlite:PATH, a path, or postgresql://USER@HOST/DATABASE");
+    }
+    return storage;
+  }
   const auto url = postgres::Url::parse(storage);
   if (!url) return fail(exit_status::usage, url.error().detail);
   return url->display();
@@ -119,7 +127,12 @@ Outcome<std::unique_ptr<Store>> open_store(const StoreOptions& options) {
   if (auto checked = check_file(*path, options.writes); !checked) {
     return std::unexpected(checked.error());
   }
-  auto connection = sqlite::open_existing(*path, options.lock_timeout);
+  // As SQLite does: what stands beside the database stands beside the file, not beside a link to
+  // it.
+  std::error_code error;
+  auto file = std::filesystem::canonical(*path, error);
+  if (error) file = *path;
+  auto connection = sqlite::open_existing(file, options.lock_timeout);
   if (!connection) {
     const bool is_none = connection.error().kind == sqlite::Error::Kind::corrupt;
     if (is_none)
@@ -132,10 +145,10 @@ Outcome<std::unique_ptr<Store>> open_store(const StoreOptions& options) {
     return fail(exit_status::no_permission, fmt::format("{}: cannot be written", path->string()));
   }
   if (*kind == StoreKind::gateway) {
-    return std::make_unique<GatewayStore>(*path, options.lock_timeout, gateway::storage::schema(),
+    return std::make_unique<GatewayStore>(file, options.lock_timeout, gateway::storage::schema(),
                                           std::move(*connection));
   }
-  return std::make_unique<IssuerStore>(*path, options.lock_timeout, issuer::schema(),
+  return std::make_unique<IssuerStore>(file, options.lock_timeout, issuer::schema(),
                                        std::move(*connection));
 }
 

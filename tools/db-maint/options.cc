@@ -4,17 +4,25 @@
 
 #include <CLI/CLI.hpp>
 #include <cstdio>
-#include <map>
 
 #include "gateway/storage/postgres_storage.h"
 #include "lib/cli/commands.h"
 #include "lib/cli/completion.h"
 #include "tools/db-maint/failure.h"
+#include "tools/db-maint/partial_file.h"
 #include "tools/db-maint/store.h"
 #include "tools/db-maint/values.h"
 
 namespace lp::db_maint {
 namespace {
+
+Parsed<Format> parse_format(const std::string& text) {
+  const std::string word = CLI::detail::to_lower(text);
+  if (word == "text") return Format::text;
+  if (word == "json") return Format::json;
+  if (word == "csv") return Format::csv;
+  return std::unexpected("must be text, json or csv");
+}
 
 class CommandLine {
  public:
@@ -23,8 +31,8 @@ class CommandLine {
     app_.require_subcommand(0, 1);
     app_.set_version_flag("--version", "lp-db-maint " LP_VERSION, "Print the version and exit");
     app_.footer(
-        "Options may stand before or after the command. lp-db-maint COMMAND --help has those of "
-        "a\ncommand, lp-db-maint(8) the details.");
+        "These options may stand before or after the command. lp-db-maint COMMAND --help has those "
+        "of\na command, which stand after it, lp-db-maint(8) the details.");
     app_.set_help_flag("-h,--help", "Print this help and exit");
     for (CLI::App* command : all_commands()) {
       command->set_help_flag("-h,--help", "Print this help and exit");
@@ -38,7 +46,8 @@ class CommandLine {
     try {
       app_.parse(argc, argv);
     } catch (const CLI::Success& done) {  // --help, --version
-      const bool printed = app_.exit(done) == 0 && std::fflush(stdout) == 0;
+      const bool printed =
+          app_.exit(done) == 0 && std::fflush(stdout) == 0 && std::ferror(stdout) == 0;
       return std::unexpected(ParseEnd{printed ? 0 : exit_status::cannot_create});
     } catch (const CLI::ExtrasError& error) {
       return usage(without_urls(cli::unknown_argument(app_, error.what())));
@@ -52,6 +61,7 @@ class CommandLine {
     for (const auto& [app, command] : commands_) {
       if (app->parsed()) options_.command = command;
     }
+    if (auto files = check_files(); !files) return usage(files.error());
     if (auto named = name_databases(); !named) return usage(named.error());
     if (options_.as_of && *options_.as_of > SystemWallClock().now()) {
       return usage("--as-of is later than the clock: what is not over yet would go");
@@ -95,13 +105,8 @@ class CommandLine {
         ->capture_default_str();
     add_parsed(app_, "--lock-timeout", "TIME", options_.lock_timeout, parse_wait,
                "How long to wait for another process's lock [5s]");
-    app_.add_option("--format", options_.format, "text, json or csv [text]")
-        ->type_name("FORMAT")
-        ->transform(CLI::CheckedTransformer(
-                        std::map<std::string, Format>{
-                            {"text", Format::text}, {"json", Format::json}, {"csv", Format::csv}},
-                        CLI::ignore_case)
-                        .description(""));
+    add_parsed(app_, "--format", "FORMAT", options_.format, parse_format,
+               "text, json or csv [text]");
     app_.add_option("--textfile", options_.textfile,
                     "After success, write metrics for Prometheus's node exporter here")
         ->type_name("FILE");
@@ -154,6 +159,19 @@ class CommandLine {
         ->required();
   }
 
+  [[nodiscard]] std::expected<void, std::string> check_files() const {
+    // As from a variable of a script that is not set.
+    if (app_.count("--textfile") > 0 && options_.textfile.empty()) {
+      return std::unexpected("--textfile: names no file");
+    }
+    if (options_.command != Command::backup) return {};
+    if (options_.backup_file.empty()) return std::unexpected("FILE: names no file");
+    if (!options_.textfile.empty() && would_overwrite(options_.textfile, options_.backup_file)) {
+      return std::unexpected("--textfile: would take the place of the backup");
+    }
+    return {};
+  }
+
   /// What messages call the databases: a URL without its password.
   std::expected<void, std::string> name_databases() {
     auto named = name_of_storage(options_.storage);
@@ -164,7 +182,8 @@ class CommandLine {
     if (!target) return std::unexpected("--to: " + target.error().sentence);
     options_.target_database = *std::move(target);
     if (!options_.target_database.starts_with("postgresql://")) {
-      return std::unexpected("--to: must be postgresql://…, for copy moves SQLite to PostgreSQL");
+      return std::unexpected(
+          "--to: must be postgresql://USER@HOST/DATABASE, for copy moves SQLite to PostgreSQL");
     }
     if (options_.database.starts_with("postgresql://")) {
       return std::unexpected("--storage: must be sqlite:PATH, for copy moves SQLite to PostgreSQL");

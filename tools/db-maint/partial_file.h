@@ -1,6 +1,9 @@
 // lib/file's, with failures of this program.
 #pragma once
 
+#include <filesystem>
+#include <system_error>
+
 #include "lib/file/partial_file.h"
 #include "tools/db-maint/failure.h"
 
@@ -13,6 +16,21 @@ namespace lp::db_maint {
 [[nodiscard]] inline Outcome<void> with_status(file::Outcome<void> done) {
   if (!done) return std::unexpected(failure_of(std::move(done.error())));
   return {};
+}
+
+/// Whether these are one file, by whatever names, or would be.
+[[nodiscard]] inline bool is_same_file(const std::filesystem::path& a,
+                                       const std::filesystem::path& b) {
+  std::error_code error;
+  if (std::filesystem::equivalent(a, b, error)) return true;
+  const auto path = std::filesystem::weakly_canonical(a, error);
+  return !error && path == std::filesystem::weakly_canonical(b, error) && !error;
+}
+
+/// Whether `other` would be gone once `file` is written, which is done by way of `file`.partial.
+[[nodiscard]] inline bool would_overwrite(const std::filesystem::path& file,
+                                          const std::filesystem::path& other) {
+  return is_same_file(file, other) || is_same_file(file.string() + ".partial", other);
 }
 
 class PartialFile {

@@ -119,6 +119,11 @@ Outcome<Session> connect(const std::string& text, std::string_view option,
   if (connection) return Session{.url = *std::move(url), .connection = *std::move(connection)};
   // Before there is a session there is no code that would tell.
   const auto& detail = connection.error().detail;
+  if (detail.find("FATAL:  database ") != std::string::npos &&
+      detail.find(" does not exist") != std::string::npos) {
+    return fail(exit_status::no_input,
+                fmt::format("{}: there is no such database: {}", url->display(), detail));
+  }
   const bool refused = detail.find("authentication") != std::string::npos ||
                        detail.find("no password supplied") != std::string::npos ||
                        detail.find("pg_hba.conf") != std::string::npos;

@@ -56,6 +56,7 @@ class PostgresStore final : public Store {
                                            const OnProgress& on_progress) override;
   [[nodiscard]] Status vacuum() override;
   [[nodiscard]] bool vacuum_is_exclusive() const override { return false; }
+  [[nodiscard]] bool is_shared() const override { return true; }
   [[nodiscard]] Result<std::int64_t> schema_version() override;
   [[nodiscard]] std::int64_t newest_schema_version() const override;
   [[nodiscard]] Status migrate() override;

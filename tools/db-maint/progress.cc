@@ -5,6 +5,7 @@
 
 #include <cstdio>
 #include <cstdlib>
+#include <string>
 
 #include "tools/db-maint/values.h"
 
@@ -28,12 +29,14 @@ void Progress::show(std::string_view what, std::int64_t done, std::int64_t total
   if (shown_ && now - last_ < interval) return;
   shown_ = true;
   last_ = now;
+  std::string line = fmt::format("\r\033[K{}: {}", what, print_number(done));
   if (total > 0) {
-    fmt::print(stderr, "\r\033[K{}: {} of {} ({} %)", what, print_number(done), print_number(total),
-               static_cast<int>(100.0 * static_cast<double>(done) / static_cast<double>(total)));
-  } else {
-    fmt::print(stderr, "\r\033[K{}: {}", what, print_number(done));
+    line += fmt::format(
+        " of {} ({} %)", print_number(total),
+        static_cast<int>(100.0 * static_cast<double>(done) / static_cast<double>(total)));
   }
+  // A terminal that has gone away is no reason to stop: fmt::print would throw.
+  (void)std::fputs(line.c_str(), stderr);
   (void)std::fflush(stderr);
 }
 

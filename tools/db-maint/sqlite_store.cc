@@ -3,9 +3,12 @@
 #include <fmt/format.h>
 #include <sqlite3.h>
 
+#include <algorithm>
+#include <array>
 #include <system_error>
 
 #include "tools/db-maint/interrupt.h"
+#include "tools/db-maint/partial_file.h"
 
 namespace lp::db_maint {
 namespace {
@@ -15,7 +18,6 @@ using Clock = std::chrono::steady_clock;
 /// Frames in the log from which on it is moved into the database: before the gateway's own limit,
 /// which its writer would meet in the middle of a registration.
 constexpr int long_log = 1'000;
-constexpr int most_findings = 100;
 
 /// Has a long statement end soon after a signal.
 int on_progress_of_statement(void* /*unused*/) {
@@ -208,44 +210,6 @@ Result<Facts> SqliteStore::stats(UnixSeconds now) {
   });
 }
 
-// A page that cannot be read is what is looked for, and no reason to end without a verdict.
-Result<Checked> SqliteStore::check(UnixSeconds now, std::uint64_t retention) {
-  return read([&]() -> Result<Checked> {
-    Checked checked;
-    auto& findings = checked.findings;
-    const auto add = [&](const char* check, std::string detail) {
-      findings.push_back({check, std::move(detail)});
-    };
-    const auto is_damage = [&](const Status& status, const char* check) {
-      if (status || status.error().kind != sqlite::Error::Kind::corrupt) return false;
-      add(check, status.error().detail);
-      return true;
-    };
-    auto done = each_row(fmt::format("PRAGMA integrity_check({})", most_findings), {},
-                         [&](const sqlite::Query& row) {
-                           if (row.text(0) != "ok") add("integrity", std::string(row.text(0)));
-                         });
-    if (is_damage(done, "integrity")) return checked;
-    if (!done) return std::unexpected(std::move(done.error()));
-    int listed = 0;
-    done = each_row("PRAGMA foreign_key_check", {}, [&](const sqlite::Query& row) {
-      if (++listed > most_findings) return;
-      add("foreign_keys", fmt::format("{} row {} names a row of {} that is not there", row.text(0),
-                                      row.integer(1), row.text(2)));
-    });
-    if (is_damage(done, "foreign_keys")) return checked;
-    if (!done) return std::unexpected(std::move(done.error()));
-    auto broken = broken_invariants(now, retention);
-    if (!broken && broken.error().kind == sqlite::Error::Kind::corrupt) {
-      add("integrity", broken.error().detail);
-      return checked;
-    }
-    if (!broken) return std::unexpected(std::move(broken.error()));
-    findings.insert(findings.end(), broken->begin(), broken->end());
-    return checked;
-  });
-}
-
 // VACUUM writes the whole database into the log; what that needs is given back to the disk at once.
 Status SqliteStore::vacuum() {
   if (auto done = connection_.execute("VACUUM"); !done) return done;
@@ -265,6 +229,12 @@ Status SqliteStore::retire() {
   return connection_.execute(fmt::format("PRAGMA synchronous = FULL; PRAGMA application_id = {}",
                                          schema_.retired_application_id)
                                  .c_str());
+}
+
+bool SqliteStore::would_lose(const std::filesystem::path& file) const {
+  return std::ranges::any_of(
+      std::array{"", "-wal", "-shm", "-journal", ".lock"},
+      [&](const char* suffix) { return would_overwrite(file, path_.string() + suffix); });
 }
 
 std::int64_t SqliteStore::file_bytes() const {

@@ -12,6 +12,9 @@
 
 namespace lp::db_maint {
 
+/// What integrity_check and quick_check complain of, line by line; nothing of "ok".
+[[nodiscard]] std::vector<std::string> complaints_of(std::string_view verdict);
+
 class SqliteStore : public Store {
  public:
   SqliteStore(std::filesystem::path path, std::chrono::milliseconds lock_timeout,
@@ -35,6 +38,8 @@ class SqliteStore : public Store {
   [[nodiscard]] Status migrate() override;
   [[nodiscard]] std::int64_t file_bytes() const override;
   [[nodiscard]] std::int64_t log_bytes() const override;
+
+  [[nodiscard]] bool would_lose(const std::filesystem::path& file) const override;
 
   /// For what is beyond a store: `copy` reads every row.
   [[nodiscard]] sqlite::Connection& connection() noexcept { return connection_; }
@@ -74,6 +79,8 @@ class SqliteStore : public Store {
                                 const std::function<void(const sqlite::Query&)>& row);
 
  private:
+  /// Tables, indexes and triggers that the schema has and the database has not.
+  [[nodiscard]] Result<std::vector<Finding>> missing_parts();
   [[nodiscard]] Status configure();
   [[nodiscard]] Status reopen();
   [[nodiscard]] Status move_log();

@@ -34,12 +34,10 @@ Value optional_time(const std::optional<UnixSeconds>& time) {
   return time ? Value(Time{*time}) : Value();
 }
 
-Table list(const std::vector<StalePeer>& peers) {
+Table list(const std::vector<StalePeer>& peers, bool shared) {
   Table table{.columns = {"client_id", "public_key", "private_ipv4", "private_ipv6", "ticket_type",
                           "created_at", "last_seen", "last_ticket", "available", "used"},
               .rows = {}};
-  // Where several gateways share a database, whose peer it is.
-  const bool shared = std::ranges::any_of(peers, [](const auto& p) { return !p.instance.empty(); });
   if (shared) table.columns.emplace_back("instance");
   for (const auto& peer : peers) {
     table.rows.push_back({peer.client_id, to_base64(peer.public_key), peer.private_ipv4,
@@ -194,7 +192,8 @@ class Removal {
 Report stale_peers(Store& store, const Options& options, UnixSeconds now) {
   Report report;
   const auto before = now > options.stale_after ? now - options.stale_after : 0;
-  report.facts = {{"dry_run", options.dry_run}, {"not_seen_since", Time{before}}};
+  report.facts = {
+      {"dry_run", options.dry_run}, {"as_of", Time{now}}, {"not_seen_since", Time{before}}};
   if (options.remove) {
     if (const auto clock = check_clock(store, options, now); !clock) {
       report.end_with(clock.error());
@@ -206,7 +205,8 @@ Report stale_peers(Store& store, const Options& options, UnixSeconds now) {
     report.end_with(failure_of(peers.error(), options.database));
     return report;
   }
-  report.table = list(*peers);
+  // Whose peer it is: where no peer is stale, as well, for who reads the columns by their names.
+  report.table = list(*peers, store.is_shared());
   report.facts.emplace_back("stale", std::ssize(*peers));
   if (!options.remove || options.dry_run) return report;
 

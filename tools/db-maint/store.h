@@ -127,6 +127,8 @@ class Store {
   [[nodiscard]] virtual Result<bool> take_exclusively(const std::string& instance) = 0;
   [[nodiscard]] virtual Status release() = 0;
 
+  /// Several gateways may work on the database, and each peer belongs to one of them.
+  [[nodiscard]] virtual bool is_shared() const { return false; }
   /// Clients by what they have used.
   [[nodiscard]] virtual Result<Table> report(std::int64_t limit) = 0;
   [[nodiscard]] virtual Result<Facts> stats(UnixSeconds now) = 0;
@@ -144,6 +146,11 @@ class Store {
   [[nodiscard]] virtual std::int64_t newest_schema_version() const = 0;
   /// Requires `take_exclusively`.
   [[nodiscard]] virtual Status migrate() = 0;
+
+  /// Whether a file of the database would be gone once this one is written (partial_file.h).
+  [[nodiscard]] virtual bool would_lose(const std::filesystem::path& /*file*/) const {
+    return false;
+  }
 
   [[nodiscard]] virtual std::int64_t file_bytes() const = 0;
   [[nodiscard]] virtual std::int64_t log_bytes() const = 0;

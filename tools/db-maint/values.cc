@@ -48,8 +48,11 @@ Parsed<UnixSeconds> parse_time(std::string_view text) {
   const std::string terminated(text);
   const char* const end = ::strptime(terminated.c_str(), "%Y-%m-%dT%H:%M:%SZ", &utc);
   if (end != nullptr && *end == '\0') {
+    // timegm makes 2 March of 30 February.
+    const std::tm written = utc;
     const auto time = ::timegm(&utc);
-    if (time >= 0) return static_cast<UnixSeconds>(time);
+    const bool is_day = utc.tm_mday == written.tm_mday && utc.tm_sec == written.tm_sec;
+    if (time >= 0 && is_day) return static_cast<UnixSeconds>(time);
   }
   return std::unexpected("must be a time such as 2026-11-21T23:45:00Z, or Unix seconds");
 }

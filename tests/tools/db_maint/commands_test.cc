@@ -52,6 +52,18 @@ TEST_P(Shown, StatsCountWhatIsThere) {
   EXPECT_GT(number(stats, "file_bytes.value"), 4'096);
 }
 
+// Who reads the columns by their names finds them where there is nothing to list as well; and the
+// time to repeat a dry run with is said.
+TEST_P(Shown, StalePeersHaveTheirColumnsAndTheirTimeWhereNoneIsStale) {
+  register_clients(database, 1);
+  filled();
+  const auto csv = maintain({"stale-peers", "--format", "csv"});
+  EXPECT_EQ(csv.ended.code, 0) << csv.error_output;
+  EXPECT_EQ(csv.output.find(",used,instance\r\n") != std::string::npos,
+            GetParam() == Kind::postgres);
+  EXPECT_EQ(number(maintain({"stale-peers", "--dry-run", "--format", "json"}), "as_of"), now);
+}
+
 // A hostile file's texts reach no terminal as they are.
 TEST_P(Shown, ReportHasNoControlCharacters) {
   register_clients(database, 1);
@@ -80,6 +92,11 @@ TEST(Check, NamesWhatIsBroken) {
                   " WHERE client_id = 1"},
            Damage{"released_address_is_free",
                   "INSERT INTO released_addresses (address, released_at) VALUES ('fd00::2', 1)"},
+           Damage{"trigger wireguard_peers_deleted is missing",
+                  "DROP TRIGGER wireguard_peers_deleted"},
+           Damage{"index spent_credentials_expiry is missing",
+                  "DROP INDEX spent_credentials_expiry"},
+           Damage{"table lp_sessions is missing", "DROP TABLE lp_sessions"},
        }) {
     const Database database;
     register_clients(database, 3);
@@ -140,6 +157,26 @@ TEST(Backup, TakesOverWhatAKilledOneLeft) {
   database.accept(9, 9, now + day, now);
   EXPECT_EQ(database.maintain({"backup", file.string()}).ended.code, 0);
   EXPECT_EQ(Rows(file).count("clients"), 4);
+}
+
+// SQLite would carry the log out in the new file.
+TEST(Backup, IsNotPutUnderTheLogOfAnotherDatabase) {
+  const Database database;
+  register_clients(database, 2);
+  const Database other;
+  register_clients(other, 3);
+  for (const char* suffix : {"-wal", "-journal"}) {
+    const auto file = other.beside("copy.sqlite").string();
+    lp::test::write_file(file, "the one before");
+    lp::test::write_file(file + suffix, "its log");
+    const auto refused = database.maintain({"backup", file});
+    EXPECT_EQ(refused.ended.code, 73);
+    EXPECT_THAT(refused.error_output,
+                HasSubstr("copy.sqlite" + std::string(suffix) + ": is there"));
+    EXPECT_EQ(lp::test::read_file(file), "the one before");
+    std::filesystem::remove(file + suffix);
+    EXPECT_EQ(database.maintain({"backup", file}).ended.code, 0);
+  }
 }
 
 TEST(Backup, GoesNowhereButIntoAFile) {

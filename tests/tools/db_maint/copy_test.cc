@@ -163,6 +163,10 @@ TEST_F(Copy, HasEveryRowAndRetiresTheSource) {
   const auto again = lp_db_maint(copy_arguments(source, target));
   EXPECT_EQ(again.ended.code, 0) << again.error_output;
   EXPECT_THAT(again.output, HasSubstr("\"was_there\":true"));
+  // A dry run says so as well.
+  const auto dry_again = lp_db_maint(copy_arguments(source, target, {"--dry-run"}));
+  EXPECT_EQ(dry_again.ended.code, 0) << dry_again.error_output;
+  EXPECT_THAT(dry_again.output, HasSubstr("\"was_there\":true"));
   source.rows().execute("PRAGMA application_id = 0x4c504757");
   EXPECT_TRUE(gateway::storage::open_sqlite(options));
 }

@@ -81,6 +81,61 @@ TEST(File, ThatIsNoDatabaseOfOursIsLeftAlone) {
   EXPECT_EQ(refused.ended.code, 66);
 }
 
+TEST(File, OfOursWithoutAVersionIsNoDatabaseOfOurs) {
+  const Database database;
+  fill(database, 1);
+  database.rows().execute("PRAGMA user_version = 0");
+  const auto refused = database.maintain({"check"});
+  EXPECT_EQ(refused.ended.code, 66);
+  EXPECT_THAT(refused.error_output, HasSubstr("is the database of another program"));
+}
+
+// A mistake in --textfile, which is renamed over whatever is there.
+TEST(File, OfTheDatabaseIsNotReplacedByMetrics) {
+  const Database database;
+  fill(database, 10);
+  const auto path = database.path().string();
+  const auto link = database.beside("link");
+  std::filesystem::create_symlink(path, link);
+  for (const auto& file : {path, path + "-wal", path + ".lock", link.string()}) {
+    const auto refused = database.maintain({"stats", "--textfile", file});
+    EXPECT_EQ(refused.ended.code, 64) << file;
+    EXPECT_THAT(refused.error_output, HasSubstr("is the database itself")) << file;
+  }
+  const auto backup = database.beside("backup").string();
+  for (const auto& file : {backup, backup + ".partial"}) {
+    const auto refused = database.maintain({"backup", file, "--textfile", backup});
+    EXPECT_EQ(refused.ended.code, 64) << file;
+    EXPECT_FALSE(std::filesystem::exists(file));
+  }
+  expect_clean(database);
+  EXPECT_EQ(database.rows().count("spent_credentials"), 11);
+}
+
+// Both are written by way of FILE.partial.
+TEST(File, NamedPartialIsNotWrittenOver) {
+  const Database database;
+  fill(database, 10);
+  database.rows().execute("PRAGMA wal_checkpoint(TRUNCATE)");
+  const auto partial = database.beside("copy.partial").string();
+  std::filesystem::copy_file(database.path(), partial);
+  const auto copy = database.beside("copy").string();
+  EXPECT_EQ(lp_db_maint({"backup", copy, "--storage", partial}).ended.code, 64);
+  EXPECT_EQ(lp_db_maint({"stats", "--textfile", copy, "--storage", partial}).ended.code, 64);
+  EXPECT_EQ(Rows(partial).count("spent_credentials"), 11);
+}
+
+TEST(File, ThatALinkNamesIsMeasuredWithItsLog) {
+  const Database database;
+  const auto storage = database.open();
+  Database::accept(*storage, 1, 1, now + day, now);
+  const auto link = database.beside("link").string();
+  std::filesystem::create_symlink(database.path(), link);
+  const auto stats = lp_db_maint({"stats", "--format", "json", "--storage", link});
+  EXPECT_EQ(stats.ended.code, 0) << stats.error_output;
+  EXPECT_GT(number(stats, "log_bytes.value"), 0);
+}
+
 TEST(File, OfANewerVersionIsLeftAlone) {
   const Database database;
   fill(database, 10);
@@ -125,6 +180,8 @@ TEST(Page, ThatIsDamagedIsFoundAndNothingElseIsDone) {
   const auto checked = database.maintain({"check", "--format", "json"});
   EXPECT_EQ(checked.ended.code, 2);
   EXPECT_GE(number(checked, "findings"), 1);
+  // A complaint a finding, not all of them in one.
+  EXPECT_THAT(checked.output, Not(HasSubstr("x0a")));
   const auto cleaned = database.maintain({"cleanup"});
   EXPECT_EQ(cleaned.ended.code, 2) << cleaned.output;
   EXPECT_THAT(cleaned.error_output, HasSubstr("is damaged"));
@@ -188,6 +245,19 @@ TEST(Output, ThatCannotBeWrittenIsAnError) {
   EXPECT_THAT(refused.error_output, HasSubstr("the output cannot be written"));
 }
 
+// lp-db-maint … 2>&1 | head: its own exit status, and no abort.
+TEST(Output, OfErrorsThatNobodyReadsLeavesTheExitStatus) {
+  const Database database;
+  const auto with = [](const std::string& words) {
+    return lp::test::run({.program = "/bin/sh",
+                          .args = {"-c", lp::test::program("lp-db-maint").string() + " " + words}});
+  };
+  EXPECT_EQ(with("stats --storage /no/such/file 2> /dev/full").ended.code, 66);
+  EXPECT_EQ(with("nonsense 2> /dev/full").ended.code, 64);
+  EXPECT_EQ(with("--version > /dev/full").ended.code, 73);
+  EXPECT_EQ(with("--help > /dev/full").ended.code, 73);
+}
+
 TEST(Usage, IsSaidInASentence) {
   const Database database;
   const auto expect_usage = [&](std::vector<std::string> args, const std::string& sentence) {
@@ -207,6 +277,10 @@ TEST(Usage, IsSaidInASentence) {
   expect_usage({"stats", "--storage", ""}, "no path is given");
   expect_usage({"backup", database.path().string(), "--storage", database.path().string()},
                "is the database itself");
+  expect_usage({"stats", "--format", "xml"}, "--format: must be text, json or csv\n");
+  expect_usage({"cleanup", "--as-of", "2025-02-29T00:00:00Z"}, "--as-of: must be a time");
+  expect_usage({"stats", "--textfile", ""}, "--textfile: names no file");
+  expect_usage({"backup", ""}, "FILE: names no file");
   expect_usage({"copy"}, "--to is required");
   const std::string postgres = "postgresql://lp:hush@localhost/db";
   expect_usage({"stats", "--storage", postgres + "?nothing=1"}, "--storage: is no PostgreSQL URL");
@@ -216,6 +290,10 @@ TEST(Usage, IsSaidInASentence) {
   expect_usage({"copy", "--to", postgres, "--instance", "a b"}, "--instance: must be 1 to 63");
   // Where a URL stands by mistake, it may hold a password all the same.
   expect_usage({"stats", postgres}, "unexpected argument \"a PostgreSQL URL\"");
+  for (const char* mistyped :
+       {"Postgresql://lp:hush@localhost/db", "host=localhost dbname=db password=hush"}) {
+    expect_usage({"stats", "--storage", mistyped}, "--storage: must be sqlite:PATH, a path, or");
+  }
 }
 
 }  // namespace

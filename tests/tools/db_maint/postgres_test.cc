@@ -101,6 +101,9 @@ TEST_F(Access, DatabaseThatIsNoneOfOursIsLeftAlone) {
   execute("UPDATE lp_schema SET version = 99");
   expect_refused(66, "schema version 99");
   EXPECT_EQ(count("spent_credentials"), 12);
+  const auto none = lp_db_maint({"stats", "--storage", postgres().url("no_such_database")});
+  EXPECT_EQ(none.ended.code, 66) << none.output;
+  EXPECT_THAT(none.error_output, HasSubstr("there is no such database"));
   const auto gone = lp_db_maint({"stats", "--storage", "postgresql://lp@/x?host=/nowhere"});
   EXPECT_EQ(gone.ended.code, 69);
   EXPECT_THAT(gone.error_output, HasSubstr("postgresql://lp@/x: cannot be reached"));
