@@ -40,6 +40,8 @@ std::expected<std::string, std::string> read_all(int fd) {
 
 TargetLines parse_targets(std::string_view text, std::string_view name) {
   TargetLines lines;
+  constexpr std::string_view byte_order_mark = "\xef\xbb\xbf";  // some editors begin with it
+  if (text.starts_with(byte_order_mark)) text.remove_prefix(byte_order_mark.size());
   for (std::size_t number = 1; !text.empty(); ++number) {
     const auto end = std::min(text.find('\n'), text.size());
     const auto line = trimmed(text.substr(0, end));

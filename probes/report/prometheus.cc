@@ -112,13 +112,14 @@ void MetricsCollector::target(const TargetReport& report) {
     interrupted_ = true;
     return;
   }
-  // A target that is named twice would make two samples of one series.
+  // A target that is named twice would make two samples of one series: the worse one stays,
+  // whichever ends first.
   const auto same = std::ranges::find_if(reports_, [&](const TargetReport& other) {
     return labels_of(other.info) == labels_of(report.info);
   });
   if (same == reports_.end()) {
     reports_.push_back(report);
-  } else {
+  } else if (report.level >= same->level) {
     *same = report;
   }
 }

@@ -372,6 +372,15 @@ TEST(BinaryTest, TargetsOfAFileAreAllProbedWhateverStandsBetweenThem) {
   EXPECT_EQ(json::parse(one.output).as_array().size(), 1u);
 }
 
+TEST(BinaryTest, ByteOrderMarkCostsAFileOfTargetsItsFirstOne) {
+  const ScriptedGateway gateway;
+  const test::TempDir dir;
+  const std::string file = dir / "targets";
+  test::write_file(file, "\xef\xbb\xbf" + gateway.target() + "\r\n");
+  const auto finished = register_with({"-T", file});
+  EXPECT_EQ(finished.ended.code, 0) << finished.error_output;
+}
+
 TEST(BinaryTest, SilentTargetHoldsUpTheOthers) {
   const ScriptedGateway silent({.fault = Fault::silence});
   const ScriptedGateway good;

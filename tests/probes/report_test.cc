@@ -124,6 +124,20 @@ const std::map<std::string, std::vector<std::string>> upstream_keys{
       "download_error_v6"}},
     {"/outcome/lp", {"can_connect", "can_handshake", "can_register", "error"}}};
 
+TEST(PrometheusReport, SuccessOfATargetNamedTwiceHidesItsFailure) {
+  const auto failed = failed_report(Stage::handshake, ProbeCode::handshake_timeout, "15 s");
+  const auto good = good_report();
+  const auto make = [](std::FILE* out) { return make_prometheus_writer(out); };
+  for (const auto& reports : {std::vector{failed, good}, std::vector{good, failed}}) {
+    const auto text = written(make, reports);
+    EXPECT_TRUE(text.contains("code=\"handshake_timeout\",stage=\"handshake\"} 1\n")) << text;
+    const auto success = text.find("\nlp_probe_success{");
+    ASSERT_NE(success, std::string::npos) << text;
+    EXPECT_EQ(text.find("\nlp_probe_success{", success + 1), std::string::npos) << text;
+    EXPECT_TRUE(text.substr(0, text.find('\n', success + 1)).ends_with("} 0")) << text;
+  }
+}
+
 TEST(JsonReportTest, EveryKeyOfTheOtherProbeIsThereInSuccessAndInFailure) {
   for (const auto& report :
        {good_report(), failed_report(Stage::resolve, ProbeCode::dns_not_found, "x")}) {
