@@ -14,6 +14,11 @@ namespace {
 
 using messages::RegistrationFailure;
 
+std::uint64_t count_unexpired(const std::vector<Key>& keys, UnixSeconds now) {
+  return static_cast<std::uint64_t>(
+      std::ranges::count_if(keys, [now](const Key& key) { return key.expiry > now; }));
+}
+
 class BlsEcashManager final : public EcashManager {
  public:
   BlsEcashManager(EcashOptions options, std::unique_ptr<KeyStore> store, FetchKeys fetch,
@@ -135,10 +140,7 @@ void BlsEcashManager::enqueue(Job job, std::shared_ptr<const Key> key) {
 
 std::string BlsEcashManager::not_ready_reason() const {
   const auto known = store_->known();
-  const UnixSeconds now = clock_.now();
-  const bool any =
-      std::ranges::any_of(known->trusted, [now](const Key& key) { return key.expiry > now; });
-  if (any) return {};
+  if (count_unexpired(known->trusted, clock_.now()) > 0) return {};
   const std::string problem = refresher_.problem();
   return fmt::format("no verification key that has not expired is known: {}",
                      problem.empty() ? "the chain has given none yet" : problem);
@@ -162,8 +164,9 @@ std::vector<std::string> BlsEcashManager::warnings() const {
 
 void BlsEcashManager::update_metrics() const {
   const auto known = store_->known();
-  metrics_.set_keys(known->trusted.size(), known->revoked.size(), known->offered.size(),
-                    known->confirmed_at, queue_.length());
+  // An expired key verifies nothing: an alert on the lack of keys must see that.
+  metrics_.set_keys(count_unexpired(known->trusted, clock_.now()), known->revoked.size(),
+                    known->offered.size(), known->confirmed_at, queue_.length());
 }
 
 void BlsEcashManager::shut_down() {

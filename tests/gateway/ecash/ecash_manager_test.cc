@@ -284,6 +284,14 @@ TEST_F(EcashManagerTest, ReadyIsOneThatHasAKeyForSomeTicket) {
   EXPECT_THAT(manager_->not_ready_reason(), HasSubstr("no verification key"));
 }
 
+// LpGatewayNoVerificationKey looks at it, and nobody can register then.
+TEST_F(EcashManagerTest, ExpiredKeysHideFromTheAlertThatNoneIsLeft) {
+  start_with({entry_.key(), exit_.key()});
+  EXPECT_EQ(metric("lp_ecash_keys{state=\"trusted\"}"), 2);
+  clock_.time = std::max(entry_.expiry, exit_.expiry);
+  EXPECT_EQ(metric("lp_ecash_keys{state=\"trusted\"}"), 0);
+}
+
 TEST_F(EcashManagerTest, ShutdownAnswersAllWhoWait) {
   start_with({entry_.key()});
   Gate gate;
