@@ -3,6 +3,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
+#include <fstream>
+#include <system_error>
 
 #include "lib/base/utf8.h"
 
@@ -31,6 +34,22 @@ std::string shown(const Exposition::Labels& labels) {
   for (const auto& [name, value] : labels)
     text += fmt::format("{}{}=\"{}\"", text.empty() ? "" : ",", name, escaped(value));
   return text.empty() ? text : "{" + text + "}";
+}
+
+constexpr std::string_view beginning = "# HELP ";
+
+/// Whether `file` is not there, is empty, or has metrics of before.
+bool may_be_replaced(const std::filesystem::path& file) {
+  std::error_code error;
+  if (std::filesystem::status(file, error).type() == std::filesystem::file_type::not_found) {
+    return true;
+  }
+  std::ifstream in(file, std::ios::binary);
+  std::array<char, beginning.size()> start{};
+  if (!in) return false;
+  in.read(start.data(), static_cast<std::streamsize>(start.size()));
+  const std::string_view found(start.data(), static_cast<std::size_t>(in.gcount()));
+  return found.empty() || found == beginning;
 }
 
 }  // namespace
@@ -66,13 +85,19 @@ void Exposition::summary(std::string_view name, std::string_view help, const Lab
 std::string Exposition::text() const {
   std::string text;
   for (const auto& [name, help, type, samples] : families_)
-    text += fmt::format("# HELP {0} {1}\n# TYPE {0} {2}\n{3}", name, help, type, samples);
+    text += fmt::format("{4}{0} {1}\n# TYPE {0} {2}\n{3}", name, help, type, samples, beginning);
   return text;
 }
 
 Outcome<void> write_textfile(const std::filesystem::path& file, const Exposition& metrics) {
   auto partial = PartialFile::create(file, for_everybody);
   if (!partial) return std::unexpected(std::move(partial.error()));
+  if (!may_be_replaced(file)) {
+    return std::unexpected(
+        Error{.permission = false,
+              .sentence =
+                  fmt::format("{}: holds something other than metrics, and stays", file.string())});
+  }
   if (auto written = partial->write(metrics.text()); !written) return written;
   return partial->put_in_place();
 }

@@ -45,7 +45,9 @@ class Exposition {
   std::vector<Family> families_;
 };
 
-/// Written beside and renamed, mode 0644: the collector sees the old file or the new one.
+/// Written beside and renamed, mode 0644: the collector sees the old file or the new one. What is
+/// there and does not begin as metrics do stays, and is an error: a slip of the hand would replace
+/// a wallet, a key or a list of targets.
 [[nodiscard]] Outcome<void> write_textfile(const std::filesystem::path& file,
                                            const Exposition& metrics);
 

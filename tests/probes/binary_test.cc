@@ -513,6 +513,27 @@ TEST(BinaryTest, TextfileStaysAsItWasWhereTheProbeWasCutOff) {
   EXPECT_EQ(test::read_file(dir / "probe.prom"), "# before\n");
 }
 
+TEST(BinaryTest, TextfileReplacesAWalletOrAListOfTargetsByMetrics) {
+  const ScriptedGateway gateway;
+  const test::TempDir dir;
+  const std::string file = dir / "targets";
+  const std::string targets = "# HELPFUL gateways\n" + gateway.target() + "\n";
+  test::write_file(file, targets);
+  const auto finished = register_with({"-T", file, "--textfile", file});
+  EXPECT_EQ(finished.ended.code, 73);
+  EXPECT_TRUE(contains(finished.error_output, file + ": holds something other than metrics"))
+      << file;
+  EXPECT_EQ(test::read_file(file), targets);
+  EXPECT_FALSE(std::filesystem::exists(file + ".partial"));
+  // A run's own file, and an empty one that somebody made for it.
+  const std::string metrics = dir / "probe.prom";
+  test::write_file(metrics, "");
+  for (int run = 0; run < 2; ++run) {
+    EXPECT_EQ(register_with({"-T", file, "--textfile", metrics}).ended.code, 0);
+    EXPECT_TRUE(test::read_file(metrics).starts_with("# HELP lp_probe_success "));
+  }
+}
+
 TEST(BinaryTest, TextfileThatCannotBeWrittenIs73AndTheResultStillThere) {
   const ScriptedGateway gateway;
   const auto finished =
