@@ -36,6 +36,16 @@ std::string quoted(std::string_view value) {
   return text + "'";
 }
 
+/// An @ or / in a password that is not written %40 or %2F: libpq takes what follows for the host or
+/// the database, and neither is a secret.
+bool has_bare_password(std::string_view text) {
+  text.remove_prefix(text.find("://") + 3);
+  text = text.substr(0, text.find('?'));
+  const auto authority = text.substr(0, text.find('/'));
+  const auto path = text.substr(authority.size());
+  return std::ranges::count(authority, '@') > 1 || path.find('@') != std::string_view::npos;
+}
+
 }  // namespace
 
 bool Url::looks_like(std::string_view text) noexcept {
@@ -48,13 +58,14 @@ Result<Url> Url::parse(std::string_view text) {
   };
   if (!looks_like(text)) return bad("it does not begin with postgresql://");
   if (text.find('\0') != std::string_view::npos) return bad("it holds a zero byte");
+  if (has_bare_password(text)) return bad("in a user or password @ is written %40, and / %2F");
   char* message = nullptr;
   const std::unique_ptr<PQconninfoOption, FreeOptions> options(
       PQconninfoParse(std::string(text).c_str(), &message));
   // libpq's sentence quotes what it did not understand, which may be a part of the password.
   PQfreemem(message);
   if (!options) {
-    return bad("postgresql://USER[:PASSWORD]@HOST[:PORT]/DATABASE[?KEY=VALUE&…] is one");
+    return bad("postgresql://USER[:PASSWORD]@HOST[:PORT]/DATABASE[?KEY=VALUE] is one");
   }
   Url url;
   for (const auto* option = options.get(); option->keyword != nullptr; ++option) {

@@ -232,10 +232,16 @@ std::span<const SqliteStore::Count> GatewayStore::counts() const {
             "SELECT count(*) FROM wireguard_peers AS p JOIN bandwidth AS b ON b.client_id = p.id"
             " WHERE b.available <= 0"},
       Count{"mixnet_clients", "SELECT count(*) FROM mixnet_clients"},
-      // total(): a sum that does not fit must be no error.
-      Count{"bytes_available", "SELECT cast(total(available) AS INTEGER) FROM bandwidth"},
-      Count{"bytes_used", "SELECT cast(total(used) AS INTEGER) FROM bandwidth"},
-      Count{"bytes_credited", "SELECT cast(total(credited) AS INTEGER) FROM bandwidth"},
+      // sum() is exact, and an error where it does not fit; total() is neither.
+      Count{"bytes_available",
+            "SELECT iif((SELECT abs(total(available)) FROM bandwidth) < 9e18,"
+            " (SELECT coalesce(sum(available), 0) FROM bandwidth), 9223372036854775807)"},
+      Count{"bytes_used",
+            "SELECT iif((SELECT abs(total(used)) FROM bandwidth) < 9e18,"
+            " (SELECT coalesce(sum(used), 0) FROM bandwidth), 9223372036854775807)"},
+      Count{"bytes_credited",
+            "SELECT iif((SELECT abs(total(credited)) FROM bandwidth) < 9e18,"
+            " (SELECT coalesce(sum(credited), 0) FROM bandwidth), 9223372036854775807)"},
       Count{"spent_credentials", "SELECT count(*) FROM spent_credentials"},
       Count{"spent_credentials_expired",
             "SELECT count(*) FROM spent_credentials WHERE expiry <= ?1"},

@@ -37,6 +37,9 @@ class CommandLine {
     for (CLI::App* command : all_commands()) {
       command->set_help_flag("-h,--help", "Print this help and exit");
       command->fallthrough();
+      command->footer(
+          "Besides: --storage, --lock-timeout, --format, --textfile and --as-of of lp-db-maint "
+          "--help.");
     }
     add_common();
     add_own();

@@ -40,6 +40,19 @@ TEST(UrlTest, WaitingIsUnboundedOrTheUrlIsNotHeard) {
   EXPECT_THAT(own, Not(HasSubstr("connect_timeout='3'")));
 }
 
+// libpq would take the rest of the password for the host or the database, which are shown.
+TEST(UrlTest, PasswordThatIsNotEncodedIsShown) {
+  for (const char* text : {"postgresql://lp:pa@s3cret@db/gateway", "postgres://lp:pa/s3cret@db/gw",
+                           "postgresql://lp@pa@s3cret@db"}) {
+    const auto url = Url::parse(text);
+    ASSERT_FALSE(url) << text;
+    EXPECT_THAT(url.error().detail, HasSubstr("@ is written %40"));
+    EXPECT_THAT(url.error().detail, Not(HasSubstr("s3cret")));
+  }
+  EXPECT_TRUE(Url::parse("postgresql://lp:p%40ss@db/gateway?user=a@b"));
+  EXPECT_TRUE(Url::parse("postgresql:///gateway?host=@abstract"));
+}
+
 TEST(UrlTest, ValueEndsItsQuotes) {
   const auto url = Url::parse("postgresql://lp:a'b%5Cc@db/gateway");
   ASSERT_TRUE(url);

@@ -3,6 +3,7 @@
 #include <sys/stat.h>
 
 #include <atomic>
+#include <limits>
 #include <thread>
 
 #include "tests/tools/db_maint/fixture.h"
@@ -50,6 +51,20 @@ TEST_P(Shown, StatsCountWhatIsThere) {
   EXPECT_EQ(number(stats, "bytes_available.value"), 5 * ticket_amount);
   EXPECT_EQ(number(stats, "newest_spent_at.value"), now);
   EXPECT_GT(number(stats, "file_bytes.value"), 4'096);
+}
+
+TEST_P(Shown, StatsAddUpToTheLastByteAndNoFurther) {
+  register_clients(database, 2);
+  const auto set_each = [](const std::string& bytes) {
+    return "UPDATE bandwidth SET used = 0, available = " + bytes + ", credited = " + bytes;
+  };
+  database.rows().execute(set_each("9007199254740993 + client_id - 1"));  // 2^53 + 1, and one more
+  filled();
+  EXPECT_EQ(number(maintain({"stats", "--format", "json"}), "bytes_credited.value"),
+            18'014'398'509'481'987);
+  execute(set_each("9223372036854775807"));
+  EXPECT_EQ(number(maintain({"stats", "--format", "json"}), "bytes_available.value"),
+            std::numeric_limits<std::int64_t>::max());
 }
 
 // Who reads the columns by their names finds them where there is nothing to list as well; and the

@@ -288,6 +288,7 @@ TEST(Usage, IsSaidInASentence) {
   expect_usage({"copy", "--storage", postgres, "--to", postgres, "--instance", "a"},
                "--storage: must be sqlite:PATH");
   expect_usage({"copy", "--to", postgres, "--instance", "a b"}, "--instance: must be 1 to 63");
+  expect_usage({"stats", "--storage", "postgresql://lp:pa@hush@localhost/db"}, "is written %40");
   // Where a URL stands by mistake, it may hold a password all the same.
   expect_usage({"stats", postgres}, "unexpected argument \"a PostgreSQL URL\"");
   for (const char* mistyped :
