@@ -109,6 +109,39 @@ TEST_F(Access, DatabaseThatIsNoneOfOursIsLeftAlone) {
   EXPECT_THAT(gone.error_output, HasSubstr("postgresql://lp@/x: cannot be reached"));
 }
 
+// As after a restore that was broken off.
+TEST_F(Shared, PartOfTheSchemaIsMissedWhicheverItIs) {
+  fill(1, 1);
+  expect_clean();
+  const std::string parts =
+      "SELECT CASE relkind WHEN 'r' THEN 'table ' ELSE 'index ' END || relname FROM pg_class"
+      " WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'i')"
+      " UNION ALL SELECT 'foreign key ' || conname FROM pg_constraint"
+      " WHERE connamespace = 'public'::regnamespace AND contype = 'f'";
+  auto connection = connect();
+  const auto all = connection.query(parts);
+  ASSERT_TRUE(all);
+  execute(
+      "DO $$ DECLARE t text; BEGIN FOR t IN SELECT relname FROM pg_class"
+      " WHERE relnamespace = 'public'::regnamespace AND relkind = 'r' AND relname <> 'lp_schema'"
+      " LOOP EXECUTE format('DROP TABLE %I CASCADE', t); END LOOP; END $$");
+  const auto checked = maintain({"check"});
+  EXPECT_EQ(checked.ended.code, 2) << checked.output << checked.error_output;
+  for (std::size_t row = 0; row < all->size(); ++row) {
+    const std::string part(all->text(row, 0));
+    if (part.find("lp_schema") != std::string::npos) continue;
+    EXPECT_THAT(checked.output, HasSubstr(part + " is missing"));
+  }
+}
+
+TEST_F(Shared, TicketsWithoutTheirPrimaryKeyAreSaid) {
+  fill(1, 1);
+  execute("ALTER TABLE spent_credentials DROP CONSTRAINT spent_credentials_pkey");
+  const auto checked = maintain({"check"});
+  EXPECT_EQ(checked.ended.code, 2) << checked.output;
+  EXPECT_THAT(checked.output, HasSubstr("index spent_credentials_pkey is missing"));
+}
+
 TEST_F(Shared, RowThatAnotherHasLockedIsWaitedForAndThenSaid) {
   fill(1, 100);
   auto other = connect();
