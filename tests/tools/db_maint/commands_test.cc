@@ -1,7 +1,12 @@
 // report, stats, check, backup, vacuum and migrate on good databases and on broken ones.
 #include <gmock/gmock.h>
+#include <pty.h>
+#include <signal.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
+#include <array>
 #include <atomic>
 #include <limits>
 #include <thread>
@@ -243,6 +248,38 @@ TEST(Progress, IsShownOnATerminalAlone) {
   EXPECT_THAT(shown.output, HasSubstr("\r\x1b[Kspent_credentials: 100 of 1,000 (10 %)"));
   // The line is taken away before the result.
   EXPECT_LT(shown.output.rfind("\r\x1b[K"), shown.output.find("older_than"));
+}
+
+// An ssh that broke off, with nohup: what cannot be shown is not shown, and the work is done.
+TEST(Progress, OnATerminalThatGoesAwayEndsNothing) {
+  const Database database;
+  database.add_spent(3'000, now - 40 * day);
+  register_clients(database, 1);
+  std::vector<std::string> words = database.arguments({"cleanup"});
+  words.insert(words.begin(), lp::test::program("lp-db-maint").string());
+  std::vector<char*> argv;
+  for (auto& word : words)
+    argv.push_back(word.data());
+  argv.push_back(nullptr);
+  std::string term = "TERM=xterm";
+  const std::array<char*, 2> environment{term.data(), nullptr};
+  int terminal = -1;
+  const pid_t pid = ::forkpty(&terminal, nullptr, nullptr, nullptr);
+  ASSERT_GE(pid, 0);
+  if (pid == 0) {
+    (void)::signal(SIGHUP, SIG_IGN);
+    (void)::execve(argv.front(), argv.data(), environment.data());
+    ::_exit(127);
+  }
+  char first = 0;
+  EXPECT_EQ(::read(terminal, &first, 1), 1);
+  EXPECT_EQ(first, '\r');
+  ::close(terminal);
+  int status = 0;
+  ASSERT_EQ(::waitpid(pid, &status, 0), pid);
+  ASSERT_TRUE(WIFEXITED(status)) << status;
+  EXPECT_EQ(WEXITSTATUS(status), 73);  // the result could not be written
+  EXPECT_EQ(database.rows().count("spent_credentials"), 1);
 }
 
 TEST(Migrate, LeavesTheNewestVersionAsItIs) {
