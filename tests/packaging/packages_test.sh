@@ -9,6 +9,7 @@ folder=$build_dir/tests/packaging/packages
 packages=(lp-gateway lp-issuer lp-tools)
 
 deb() { printf '%s\n' "$folder/$1_$version"-1_*.deb; }
+# To be read to its end: a dpkg-deb whose reader is gone leaves its temporary directory.
 field() { dpkg-deb -f "$(deb "$1")" "$2"; }
 
 # pack FOLDER [CPACK OPTION…]. gzip, for it is the fastest and nobody loads them.
@@ -63,9 +64,9 @@ libraries_are_depended_upon() {
 }
 
 synopsis_is_each_packages_own() {
-  expect_equal 'gateway for LP registration' "$(field lp-gateway Description | head -n 1)"
-  expect_equal 'issuer of e-cash tickets for LP test networks' "$(field lp-issuer Description | head -n 1)"
-  expect_equal 'probe and diagnostics for LP registration' "$(field lp-tools Description | head -n 1)"
+  expect_equal 'gateway for LP registration' "$(field lp-gateway Description | sed -n 1p)"
+  expect_equal 'issuer of e-cash tickets for LP test networks' "$(field lp-issuer Description | sed -n 1p)"
+  expect_equal 'probe and diagnostics for LP registration' "$(field lp-tools Description | sed -n 1p)"
 }
 
 manual_pages_and_changelogs_can_be_read() {
