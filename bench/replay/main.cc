@@ -211,7 +211,8 @@ int main(int argc, char** argv) {
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
-    return app.exit(error) == 0 ? EX_OK : EX_USAGE;
+    if (app.exit(error) != 0) return EX_USAGE;
+    return std::fflush(stdout) == 0 && std::ferror(stdout) == 0 ? EX_OK : EX_IOERR;
   }
   if (completion.parsed()) return print_completion(completion);
   return run(options);

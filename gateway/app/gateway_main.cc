@@ -73,7 +73,7 @@ class CommandLine {
     try {
       app_.parse(argc, argv);
     } catch (const CLI::Success& done) {  // --help, --version
-      const bool printed = app_.exit(done) == 0 && std::fflush(stdout) == 0;
+      const bool printed = app_.exit(done) == 0 && cli::standard_output_arrived();
       return static_cast<int>(printed ? ExitCode::ok : ExitCode::cannot_create);
     } catch (const CLI::ExtrasError& error) {
       return usage(unknown_argument(error.what()));

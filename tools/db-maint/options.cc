@@ -3,11 +3,11 @@
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
-#include <cstdio>
 
 #include "gateway/storage/postgres_storage.h"
 #include "lib/cli/commands.h"
 #include "lib/cli/completion.h"
+#include "lib/cli/standard_streams.h"
 #include "tools/db-maint/failure.h"
 #include "tools/db-maint/partial_file.h"
 #include "tools/db-maint/store.h"
@@ -49,8 +49,7 @@ class CommandLine {
     try {
       app_.parse(argc, argv);
     } catch (const CLI::Success& done) {  // --help, --version
-      const bool printed =
-          app_.exit(done) == 0 && std::fflush(stdout) == 0 && std::ferror(stdout) == 0;
+      const bool printed = app_.exit(done) == 0 && cli::standard_output_arrived();
       return std::unexpected(ParseEnd{printed ? 0 : exit_status::cannot_create});
     } catch (const CLI::ExtrasError& error) {
       return usage(without_urls(cli::unknown_argument(app_, error.what())));

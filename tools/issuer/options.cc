@@ -3,13 +3,13 @@
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
-#include <cstdio>
 #include <cstdlib>
 #include <vector>
 
 #include "lib/base/exit_code.h"
 #include "lib/cli/commands.h"
 #include "lib/cli/completion.h"
+#include "lib/cli/standard_streams.h"
 #include "lib/ecash/contract_address.h"
 #include "tools/issuer/values.h"
 
@@ -44,7 +44,7 @@ class CommandLine {
     try {
       app_.parse(argc, argv);
     } catch (const CLI::Success& done) {  // --help, --version
-      const bool printed = app_.exit(done) == 0 && std::fflush(stdout) == 0;
+      const bool printed = app_.exit(done) == 0 && cli::standard_output_arrived();
       return std::unexpected(ParseEnd{printed ? 0 : static_cast<int>(ExitCode::cannot_create)});
     } catch (const CLI::ExtrasError& error) {
       return usage(cli::unknown_argument(app_, error.what()));

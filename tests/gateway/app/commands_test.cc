@@ -169,6 +169,12 @@ TEST_F(Commands, AFullStandardOutputIsTakenForSuccess) {
                           test::program("lp-gateway").string(), data_dir_}});
   EXPECT_EQ(finished.ended.code, 73);
   EXPECT_THAT(finished.error_output, HasSubstr("standard output cannot be written"));
+  for (const char* flag : {"--version", "--help"}) {
+    const auto shown = test::run({.program = "/bin/sh",
+                                  .args = {"-c", "exec \"$0\" \"$1\" >/dev/full",
+                                           test::program("lp-gateway").string(), flag}});
+    EXPECT_EQ(shown.ended.code, 73) << flag;
+  }
 }
 
 }  // namespace

@@ -214,6 +214,15 @@ TEST_F(Commands, LogIsInTheFormatThatWasAskedFor) {
   EXPECT_THAT(child.error_output(), testing::Not(HasSubstr(token)));
 }
 
+TEST_F(Commands, FullStandardOutputIsNoSuccess) {
+  for (const char* flag : {"--version", "--help"}) {
+    const auto shown = lp::test::run({.program = "/bin/sh",
+                                      .args = {"-c", "exec \"$0\" \"$1\" >/dev/full",
+                                               lp::test::program("lp-issuer").string(), flag}});
+    EXPECT_EQ(shown.ended.code, 73) << flag;
+  }
+}
+
 TEST_F(Commands, EphemeralIssuerLeavesNothing) {
   auto child = lp::test::Child({.program = lp::test::program("lp-issuer"),
                                 .args = {"run", "--ephemeral", "--log-level", "off"},
