@@ -55,14 +55,14 @@ class JunitWriter final : public Writer {
     add_limits(suite, report);
     suite.finish(report, time);
     totals_.add(suite);
-    root_.add_child("testsuite", std::move(suite.element));
+    root_.add_child("testsuite", suite.element);
   }
 
   void finish() override {
     totals_.write_to(root_);
     set(root_, "name", "lp-probe");
     ptree document;
-    document.add_child("testsuites", std::move(root_));
+    document.add_child("testsuites", root_);
     std::ostringstream text;
     boost::property_tree::write_xml(
         text, document, boost::property_tree::xml_writer_make_settings<std::string>(' ', 2));
