@@ -232,8 +232,8 @@ TEST_F(PostgresInstancesTest, BatchesInOpposedOrderFail) {
     ASSERT_TRUE(result) << result.error().detail;
     EXPECT_EQ(result->outcome, AcceptanceOutcome::accepted);
   }
-  // Twice where the storage was back before the other one had woken up.
-  EXPECT_THAT(a().stats().failed_transactions, testing::AllOf(testing::Ge(1U), testing::Le(2U)));
+  // Again, within its limit, as long as the storage is back before the other one has woken up.
+  EXPECT_THAT(a().stats().failed_transactions, testing::AllOf(testing::Ge(1U), testing::Le(10U)));
   EXPECT_TRUE(a().stats().healthy);
 }
 
