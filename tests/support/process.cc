@@ -136,6 +136,15 @@ std::uint16_t free_port() {
   return ntohs(address.sin_port);
 }
 
+bool has_terminals() {
+  const int terminal = ::posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC);
+  if (terminal < 0) return false;
+  const char* other = ::unlockpt(terminal) == 0 ? ::ptsname(terminal) : nullptr;
+  const bool there = other != nullptr && ::access(other, R_OK | W_OK) == 0;
+  ::close(terminal);
+  return there;
+}
+
 std::string read_file(const std::filesystem::path& path) {
   std::ifstream file(path, std::ios::binary);
   if (!file) throw_errno("open " + path.string());

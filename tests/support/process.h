@@ -51,6 +51,12 @@ class TempDir {
 /// port 0 and the program's own report wherever there is one.
 [[nodiscard]] std::uint16_t free_port();
 
+/// Whether this machine gives a pseudo-terminal: a root made by debootstrap has none before devpts
+/// is mounted in it. Where not, say so and skip.
+[[nodiscard]] bool has_terminals();
+inline constexpr std::string_view no_terminals =
+    "NOT RUN: no pseudo-terminal here (mount -t devpts devpts /dev/pts)";
+
 [[nodiscard]] std::string read_file(const std::filesystem::path& path);
 /// Writes `text` and sets the file's mode.
 void write_file(const std::filesystem::path& path, std::string_view text, unsigned mode = 0644);

@@ -175,7 +175,7 @@ TEST_P(CompletionsOf, RefuseAShellThatIsNone) {
 
 TEST_P(CompletionsOf, AreRightForTheirShells) {
   const Completions shell(GetParam());
-  if (std::filesystem::exists(Completions::zsh_shell)) {
+  if (std::filesystem::exists(Completions::zsh_shell) && has_terminals()) {
     EXPECT_THAT(shell.zsh(" completion "), UnorderedElementsAre("bash", "zsh", "fish"));
     EXPECT_THAT(shell.zsh(" --versio"), UnorderedElementsAre("--version"));
   }
@@ -252,6 +252,7 @@ TEST(ZshCompletion, OffersWhatAValueMayBe) {
   if (!std::filesystem::exists(Completions::zsh_shell)) {
     GTEST_SKIP() << "zsh is not installed: scripts/install-deps test";
   }
+  if (!has_terminals()) GTEST_SKIP() << no_terminals;
   const Completions probe("lp-probe");
   EXPECT_THAT(probe.zsh(" --mode="), UnorderedElementsAre("dvpn", "mixnet"));
   EXPECT_THAT(probe.zsh(" gateway.example -f js"), UnorderedElementsAre("json"));

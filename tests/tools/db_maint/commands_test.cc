@@ -233,6 +233,7 @@ TEST(Vacuum, IsNotDoneBesideTheGateway) {
 }
 
 TEST(Progress, IsShownOnATerminalAlone) {
+  if (!lp::test::has_terminals()) GTEST_SKIP() << lp::test::no_terminals;
   const Database database;
   database.add_spent(1'000, now - 40 * day);
   register_clients(database, 1);
@@ -252,6 +253,7 @@ TEST(Progress, IsShownOnATerminalAlone) {
 
 // An ssh that broke off, with nohup: what cannot be shown is not shown, and the work is done.
 TEST(Progress, OnATerminalThatGoesAwayEndsNothing) {
+  if (!lp::test::has_terminals()) GTEST_SKIP() << lp::test::no_terminals;
   const Database database;
   database.add_spent(3'000, now - 40 * day);
   register_clients(database, 1);
