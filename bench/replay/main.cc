@@ -11,6 +11,7 @@
 #include "bench/replay/gate.h"
 #include "bench/replay/report.h"
 #include "lib/cli/completion.h"
+#include "lib/cli/standard_streams.h"
 #include "lib/replay/dispatch.h"
 
 namespace {
@@ -212,7 +213,7 @@ int main(int argc, char** argv) {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
     if (app.exit(error) != 0) return EX_USAGE;
-    return std::fflush(stdout) == 0 && std::ferror(stdout) == 0 ? EX_OK : EX_IOERR;
+    return lp::cli::standard_output_arrived() ? EX_OK : EX_IOERR;
   }
   if (completion.parsed()) return print_completion(completion);
   return run(options);

@@ -111,21 +111,12 @@ class Copy {
   /// and may be written.
   Outcome<std::int64_t> check_target() {
     const auto& database = options_.target_database;
-    auto checked = check_takes_writes(target_, database);
-    if (checked) checked = check_may_look(target_, database);
+    auto version = look_at_schema(target_, database, true);
+    if (!version) return version;
+    const auto checked = *version == 0 ? check_may_create(target_, database)
+                                       : check_rights(target_, database, Access::write);
     if (!checked) return std::unexpected(checked.error());
-    const auto version = check_schema_version(target_, postgres_schema());
-    if (!version) {
-      const auto& error = version.error();
-      if (error.kind != postgres::Error::Kind::unavailable || !target_.is_open()) {
-        return std::unexpected(of_target(error));
-      }
-      return fail(exit_status::no_input, fmt::format("{}: {}", database, error.detail));
-    }
-    checked = *version == 0 ? check_may_create(target_, database)
-                            : check_rights(target_, database, Access::write);
-    if (!checked) return std::unexpected(checked.error());
-    return *version;
+    return version;
   }
   [[nodiscard]] static Outcome<void> interrupted_here() {
     return fail(exit_status::unknown, "interrupted; nothing was copied");

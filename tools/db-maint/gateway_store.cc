@@ -223,7 +223,17 @@ Result<Table> GatewayStore::report(std::int64_t limit) {
 }
 
 std::span<const SqliteStore::Count> GatewayStore::counts() const {
-  static constexpr std::array all{
+  // sum() is exact, and an error where it does not fit; total() is neither.
+  const auto exact_sum = [](std::string_view column) {
+    return fmt::format(
+        "SELECT iif((SELECT abs(total({0})) FROM bandwidth) < 9e18,"
+        " (SELECT coalesce(sum({0}), 0) FROM bandwidth), 9223372036854775807)",
+        column);
+  };
+  static const std::string available = exact_sum("available");
+  static const std::string used = exact_sum("used");
+  static const std::string credited = exact_sum("credited");
+  static const std::array all{
       Count{"clients", "SELECT count(*) FROM clients"},
       Count{"wireguard_peers", "SELECT count(*) FROM wireguard_peers"},
       Count{"wireguard_peers_never_seen",
@@ -232,16 +242,9 @@ std::span<const SqliteStore::Count> GatewayStore::counts() const {
             "SELECT count(*) FROM wireguard_peers AS p JOIN bandwidth AS b ON b.client_id = p.id"
             " WHERE b.available <= 0"},
       Count{"mixnet_clients", "SELECT count(*) FROM mixnet_clients"},
-      // sum() is exact, and an error where it does not fit; total() is neither.
-      Count{"bytes_available",
-            "SELECT iif((SELECT abs(total(available)) FROM bandwidth) < 9e18,"
-            " (SELECT coalesce(sum(available), 0) FROM bandwidth), 9223372036854775807)"},
-      Count{"bytes_used",
-            "SELECT iif((SELECT abs(total(used)) FROM bandwidth) < 9e18,"
-            " (SELECT coalesce(sum(used), 0) FROM bandwidth), 9223372036854775807)"},
-      Count{"bytes_credited",
-            "SELECT iif((SELECT abs(total(credited)) FROM bandwidth) < 9e18,"
-            " (SELECT coalesce(sum(credited), 0) FROM bandwidth), 9223372036854775807)"},
+      Count{"bytes_available", available},
+      Count{"bytes_used", used},
+      Count{"bytes_credited", credited},
       Count{"spent_credentials", "SELECT count(*) FROM spent_credentials"},
       Count{"spent_credentials_expired",
             "SELECT count(*) FROM spent_credentials WHERE expiry <= ?1"},

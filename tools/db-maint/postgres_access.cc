@@ -4,6 +4,8 @@
 
 #include <string_view>
 
+#include "gateway/storage/postgres_schema.h"
+
 namespace lp::db_maint {
 namespace {
 
@@ -60,8 +62,6 @@ std::string lacks(std::string_view kind, std::string_view name, std::string_view
   return fmt::format("permission denied for {} {}: this role lacks {}", kind, name, right);
 }
 
-}  // namespace
-
 Outcome<void> check_takes_writes(Connection& connection, const std::string& database) {
   const auto rows = connection.query(
       "SELECT pg_is_in_recovery(), current_setting('transaction_read_only')::boolean");
@@ -84,6 +84,23 @@ Outcome<void> check_may_look(Connection& connection, const std::string& database
   if (rows->empty()) return {};
   const auto name = rows->text(0, 0);
   return denied(database, usable ? lacks("table", name, "SELECT") : lacks("schema", name, "USAGE"));
+}
+
+}  // namespace
+
+Outcome<std::int64_t> look_at_schema(Connection& connection, const std::string& database,
+                                     bool writes) {
+  auto checked = writes ? check_takes_writes(connection, database) : Outcome<void>{};
+  if (checked) checked = check_may_look(connection, database);
+  if (!checked) return std::unexpected(checked.error());
+  const auto version =
+      postgres::check_schema_version(connection, gateway::storage::postgres_schema());
+  if (version) return *version;
+  const auto& error = version.error();
+  if (error.kind != postgres::Error::Kind::unavailable || !connection.is_open()) {
+    return std::unexpected(failure_of(error, database));
+  }
+  return fail(exit_status::no_input, fmt::format("{}: {}", database, error.detail));
 }
 
 Outcome<void> check_may_create(Connection& connection, const std::string& database) {

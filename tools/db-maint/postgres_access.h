@@ -17,13 +17,12 @@ enum class Access : std::uint8_t {
   maintain,  ///< vacuum, migrate: what only an owner may
 };
 
-/// Exit status 77 where the server is a standby or takes no writes.
-[[nodiscard]] Outcome<void> check_takes_writes(postgres::Connection& connection,
-                                               const std::string& database);
-/// The same where the role may not use the schema, or not read whose tables are in it.
-[[nodiscard]] Outcome<void> check_may_look(postgres::Connection& connection,
-                                           const std::string& database);
-/// The same where it may not make tables in it.
+/// The version of the gateway's schema, 0 where there are no tables. Exit status 77 where the role
+/// may not use the schema or not read whose tables are in it, or where `writes` and the server is a
+/// standby or takes none; 66 where the tables are another program's.
+[[nodiscard]] Outcome<std::int64_t> look_at_schema(postgres::Connection& connection,
+                                                   const std::string& database, bool writes);
+/// Exit status 77 where the role may not make tables in the schema.
 [[nodiscard]] Outcome<void> check_may_create(postgres::Connection& connection,
                                              const std::string& database);
 /// The same where there is a table in the schema to which the role has not such access.

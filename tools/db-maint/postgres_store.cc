@@ -135,23 +135,9 @@ Outcome<std::unique_ptr<Store>> PostgresStore::open(const StoreOptions& options)
   auto session = connect(options.storage, "--storage", options.lock_timeout);
   if (!session) return std::unexpected(session.error());
   const std::string& database = session->url.display();
-  auto* const connection = &session->connection;
-  if (options.writes) {
-    if (auto checked = check_takes_writes(*connection, database); !checked) {
-      return std::unexpected(checked.error());
-    }
-  }
-  if (auto checked = check_may_look(*connection, database); !checked) {
-    return std::unexpected(checked.error());
-  }
-  const auto version = postgres::check_schema_version(*connection, postgres_schema());
-  if (!version) {
-    const auto& error = version.error();
-    if (error.kind == postgres::Error::Kind::unavailable && connection->is_open()) {
-      return fail(exit_status::no_input, fmt::format("{}: {}", database, error.detail));
-    }
-    return std::unexpected(failure_of(error, database));
-  }
+  auto& connection = session->connection;
+  const auto version = look_at_schema(connection, database, options.writes);
+  if (!version) return std::unexpected(version.error());
   if (*version == 0) {
     return fail(exit_status::no_input,
                 fmt::format("{}: is empty; lp-gateway makes its tables when it starts", database));
@@ -164,7 +150,7 @@ Outcome<std::unique_ptr<Store>> PostgresStore::open(const StoreOptions& options)
   }
   const auto rights = options.writes ? Access::write : Access::read;
   const auto access = options.maintains ? Access::maintain : rights;
-  if (auto checked = check_rights(*connection, database, access); !checked) {
+  if (auto checked = check_rights(connection, database, access); !checked) {
     return std::unexpected(checked.error());
   }
   return std::make_unique<PostgresStore>(std::move(session->url), std::move(session->connection),

@@ -1,10 +1,8 @@
 // What `check` looks at in SQLite: the pages, the schema, the rows that refer to others, and then
 // the program's own invariants.
 #include <fmt/format.h>
-#include <sqlite3.h>
 
 #include <algorithm>
-#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -16,36 +14,26 @@ namespace {
 
 constexpr int most_findings = 100;
 
-struct Close {
-  void operator()(sqlite3* database) const noexcept { sqlite3_close(database); }
-};
-struct Finalize {
-  void operator()(sqlite3_stmt* statement) const noexcept { sqlite3_finalize(statement); }
-};
-
 /// "type name" of what the schema consists of, as its migrations make it.
 Result<std::vector<std::string>> parts_of(const sqlite::Schema& schema) {
-  sqlite3* opened = nullptr;
-  int code = sqlite3_open(":memory:", &opened);
-  const std::unique_ptr<sqlite3, Close> database(opened);
-  for (const char* migration : schema.migrations)
-    if (code == SQLITE_OK) code = sqlite3_exec(opened, migration, nullptr, nullptr, nullptr);
-  sqlite3_stmt* prepared = nullptr;
-  if (code == SQLITE_OK) {
-    code = sqlite3_prepare_v2(opened,
-                              "SELECT type || ' ' || name FROM sqlite_schema"
-                              " WHERE name NOT LIKE 'sqlite!_%' ESCAPE '!' ORDER BY rowid",
-                              -1, &prepared, nullptr);
+  auto database = sqlite::Connection::open(":memory:");
+  if (!database) return std::unexpected(std::move(database.error()));
+  if (auto made = sqlite::migrate(*database, schema); !made) {
+    return std::unexpected(std::move(made.error()));
   }
-  const std::unique_ptr<sqlite3_stmt, Finalize> statement(prepared);
+  auto statement =
+      sqlite::Statement::prepare(*database,
+                                 "SELECT type || ' ' || name FROM sqlite_schema"
+                                 " WHERE name NOT LIKE 'sqlite!_%' ESCAPE '!' ORDER BY rowid");
+  if (!statement) return std::unexpected(std::move(statement.error()));
+  sqlite::Query query(*statement);
   std::vector<std::string> parts;
-  while (code == SQLITE_OK || code == SQLITE_ROW) {
-    code = sqlite3_step(prepared);
-    if (code == SQLITE_ROW)
-      parts.emplace_back(reinterpret_cast<const char*>(sqlite3_column_text(prepared, 0)));
+  while (true) {
+    const auto next = query.next();
+    if (!next) return std::unexpected(next.error());
+    if (!*next) return parts;
+    parts.emplace_back(query.text(0));
   }
-  if (code != SQLITE_DONE) return std::unexpected(sqlite::last_error(opened, "the schema"));
-  return parts;
 }
 
 }  // namespace
